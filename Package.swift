@@ -1,0 +1,124 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+/// Settings shared by all the targets of the product.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// Modules are listed from the bottom of the house to its top: a module imports only what stands above it here.
+let package = Package(
+    name: "neo",
+    products: [
+        .executable(name: "neo", targets: ["neo"]),
+        .library(name: "NEOClient", targets: ["NEOClient"]),
+        .library(name: "NEOClientC", type: .dynamic, targets: ["NEOClientC"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CZlib",
+            pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"])]
+        ),
+        .target(
+            name: "MessagePack",
+            dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOProtocol",
+            dependencies: [
+                "MessagePack",
+                "CZlib",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "OrderedCollections", package: "swift-collections"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOTopology",
+            dependencies: ["NEOProtocol"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOEngine",
+            dependencies: ["NEOProtocol"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEODatabase",
+            dependencies: [
+                "NEOProtocol",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOMaster",
+            dependencies: ["NEOProtocol", "NEOTopology", "NEOEngine"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOStorage",
+            dependencies: ["NEOProtocol", "NEOTopology", "NEOEngine", "NEODatabase"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOAdmin",
+            dependencies: ["NEOProtocol", "NEOTopology", "NEOEngine"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOClient",
+            dependencies: ["NEOProtocol", "NEOTopology", "NEOEngine"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOControl",
+            dependencies: ["NEOProtocol", "NEOTopology"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOTransport",
+            dependencies: [
+                "NEOProtocol",
+                "NEOEngine",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOClientC",
+            dependencies: ["NEOClient", "NEOTransport"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOSimulator",
+            dependencies: ["NEOEngine", "NEOMaster", "NEOStorage", "NEOClient", "NEOAdmin"],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "neo",
+            dependencies: [
+                "NEOMaster", "NEOStorage", "NEOAdmin", "NEOControl", "NEODatabase", "NEOTransport", "NEOSimulator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+    ]
+)

@@ -1,0 +1,1 @@
+// The first file of NEOAdmin replaces this one.
