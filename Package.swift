@@ -120,5 +120,10 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "NEOTopologyTests",
+            dependencies: ["NEOTopology"],
+            swiftSettings: settings
+        ),
     ]
 )

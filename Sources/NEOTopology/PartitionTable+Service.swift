@@ -1,0 +1,99 @@
+import NEOProtocol
+
+/// The changes that a master decides while nodes come and go. Each returns what to tell others; the PTID is incremented
+/// by ``advance()`` when there is something to tell.
+extension PartitionTable {
+    /// Moves on to the next PTID.
+    public mutating func advance() {
+        ptid = (ptid ?? 0) + 1
+    }
+
+    public mutating func setReplicas(_ replicas: Int) {
+        self.replicas = replicas
+    }
+
+    /// Adds cells or changes their states as given; `changes` must be about existing partitions.
+    public mutating func apply(_ changes: [CellChange]) {
+        for change in changes where rows.indices.contains(change.partition) { set(change) }
+    }
+
+    /// Marks what stopped nodes cannot have any more (`spec/master.md §10.5`).
+    ///
+    /// - Parameter lost: the node that was just lost: if it was the last one to serve a partition, its cell stays
+    ///   readable so that the cluster can restart with it.
+    /// - Returns: the changes, already applied.
+    public mutating func outdate(lost: NID? = nil, isRunning: (NID) -> Bool) -> [CellChange] {
+        var changes: [CellChange] = []
+        for (partition, row) in rows.enumerated() {
+            let readable = row.filter(\.state.isReadable)
+            let isServed = readable.contains { isRunning($0.nid) }
+            for cell in readable where !isRunning(cell.nid) && (isServed || cell.nid != lost) {
+                changes.append(
+                    CellChange(
+                        partition: partition,
+                        nid: cell.nid,
+                        state: cell.state == .feeding ? .discarded : .outOfDate
+                    )
+                )
+            }
+        }
+        apply(changes)
+        return changes
+    }
+
+    /// A replicated cell becomes up to date, and feeding cells that it replaces go (`spec/master.md §10.6`).
+    ///
+    /// Feeding cells go while more than the wanted copies are readable, or all of them once the rest of the row is
+    /// (`§18.6`: the reference discards one too many).
+    ///
+    /// - Returns: the changes, already applied; none if the cell is not out of date.
+    public mutating func setUpToDate(_ partition: PartitionID, at nid: NID) -> [CellChange] {
+        guard state(of: partition, at: nid) == .outOfDate else { return [] }
+        var changes = [CellChange(partition: partition, nid: nid, state: .upToDate)]
+        set(changes[0])
+        let row = rows[partition]
+        let feeding = row.filter { $0.state == .feeding }
+        let readableCount = row.count { $0.state.isReadable }
+        let discardable: ArraySlice<CellRecord>
+        if readableCount == row.count {
+            discardable = feeding[...]
+        } else {
+            let leaving = feeding.filter { cell in
+                rows.allSatisfy { $0.allSatisfy { $0.nid != cell.nid || $0.state == .feeding } }
+            }
+            let others = feeding.filter { cell in !leaving.contains(cell) }
+            discardable = (leaving + others).prefix(max(0, readableCount - replicas - 1))
+        }
+        for cell in discardable {
+            let change = CellChange(partition: partition, nid: cell.nid, state: .discarded)
+            set(change)
+            changes.append(change)
+        }
+        return changes
+    }
+
+    /// Takes nodes out of the table (`spec/master.md §10.7`).
+    ///
+    /// - Returns: the changes, already applied.
+    /// - Throws: ``TopologyError/refused(_:)``, and nothing is changed, if they have the only readable copies of a
+    ///   partition.
+    public mutating func drop(_ nids: Set<NID>) throws(TopologyError) -> [CellChange] {
+        var changes: [CellChange] = []
+        for (partition, row) in rows.enumerated() {
+            let removed = row.filter { nids.contains($0.nid) }
+            guard !removed.isEmpty else { continue }
+            let rest = row.filter { !nids.contains($0.nid) }
+            if removed.contains(where: \.state.isReadable), !rest.contains(where: \.state.isReadable) {
+                throw .refused("Refuse to drop nodes that contain the only readable copies of partition \(partition)")
+            }
+            for cell in removed {
+                changes.append(CellChange(partition: partition, nid: cell.nid, state: .discarded))
+            }
+            if let last = rest.last(where: { $0.state == .feeding }) {
+                changes.append(CellChange(partition: partition, nid: last.nid, state: .upToDate))
+            }
+        }
+        apply(changes)
+        return changes
+    }
+}
