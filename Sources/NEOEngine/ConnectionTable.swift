@@ -5,12 +5,18 @@ import NEOProtocol
 /// Every method appends its effects to the context. Sending on a connection that is unknown or closing does nothing:
 /// its end was told, or will be (`spec/protocol.md §9.4`).
 public struct ConnectionTable<Pending: Sendable>: Sendable {
-    public private(set) var connections: [ConnectionID: Connection<Pending>] = [:]
+    private var connections: [ConnectionID: Connection<Pending>] = [:]
     private var lastOutgoing: UInt32 = 0
 
     public init() {}
 
     public subscript(id: ConnectionID) -> Connection<Pending>? { connections[id] }
+
+    /// All the connections, in the order of their ids: what a core does must not depend on the order of a hash table,
+    /// or a run could not be replayed.
+    public var all: [Connection<Pending>] { connections.values.sorted { $0.id < $1.id } }
+
+    public var count: Int { connections.count }
 
     /// Whether packets can be sent and are processed.
     public func isOpen(_ id: ConnectionID) -> Bool { connections[id]?.state == .open }
