@@ -108,7 +108,10 @@ let package = Package(
         ),
         .target(
             name: "NEOSimulator",
-            dependencies: ["NEOEngine", "NEOMaster", "NEOStorage", "NEOClient", "NEOAdmin"],
+            dependencies: [
+                "NEOEngine", "NEOMaster", "NEOStorage", "NEOClient", "NEOAdmin",
+                .product(name: "HeapModule", package: "swift-collections"),
+            ],
             swiftSettings: settings
         ),
         .executableTarget(

@@ -1,0 +1,160 @@
+import NEOEngine
+import NEOProtocol
+
+/// A simulated process that hosts the real core of a node.
+public final class CoreNode<Core: NodeCore>: SimulatedNode {
+    /// Makes the core of a new life, from what is on the disk of the node.
+    private let makeCore: () -> Core
+    /// Carries out database jobs: all that wait at once, as the real writer does.
+    private let perform: ([Core.Job]) throws -> [Core.JobResult]
+    /// The disk loses what was not synced.
+    private let crashDisk: () -> Void
+    /// Called after each event, with the core.
+    public var observe: ((inout Core, inout CoreContext<Core.Job>) -> Void)?
+
+    public private(set) var core: Core?
+    private var timers: [TimerID: UInt64] = [:]
+    private var lastTimer: UInt64 = 0
+    private var waitingJobs: [Core.Job] = []
+    private var isWriting = false
+    private var isBusy = false
+
+    public init(
+        name: String,
+        makeCore: @escaping () -> Core,
+        perform: @escaping ([Core.Job]) throws -> [Core.JobResult],
+        crashDisk: @escaping () -> Void
+    ) {
+        self.makeCore = makeCore
+        self.perform = perform
+        self.crashDisk = crashDisk
+        super.init(name: name)
+    }
+
+    public override func start() {
+        guard !isUp else { return }
+        isUp = true
+        exitStatus = nil
+        life += 1
+        world.log.write("\(world.now) \(name) starts")
+        core = makeCore()
+        turn { core, context in core.start(&context) }
+    }
+
+    override func die() {
+        super.die()
+        core = nil
+        timers = [:]
+        waitingJobs = []
+        isWriting = false
+        crashDisk()
+    }
+
+    /// Asks the node to stop in good order.
+    public func requestStop() {
+        handle(.stopRequested, kind: 6)
+    }
+
+    /// Calls the core from outside, as an application or an operator would.
+    public func call(_ body: (inout Core, inout CoreContext<Core.Job>) -> Void) {
+        turn(body)
+    }
+
+    override func deliver(_ event: NetworkEvent) {
+        switch event {
+        case .accepted(let id, let peer): handle(.accepted(id, from: peer), kind: 2)
+        case .connected(let id):
+            opened(id)
+            handle(.connected(id), kind: 3)
+        case .connectFailed(let id, let reason):
+            opened(id)
+            handle(.connectFailed(id, reason: reason), kind: 4)
+        case .received(let id, let frame): handle(.received(id, frame), kind: 0)
+        case .closed(let id, let reason): handle(.closed(id, reason), kind: 5)
+        }
+    }
+
+    private func handle(_ event: Event<Core.JobResult>, kind: UInt8) {
+        guard isUp else { return }
+        world.log.record(world.now, index, kind)
+        world.log.write("\(world.now) \(name) \(event)")
+        turn { core, context in core.handle(event, &context) }
+    }
+
+    private func turn(_ body: (inout Core, inout CoreContext<Core.Job>) -> Void) {
+        guard isUp, core != nil else { return }
+        precondition(!isBusy, "a core is never entered twice")
+        isBusy = true
+        var context = CoreContext<Core.Job>(
+            now: Instant(nanoseconds: world.now),
+            wallTime: world.epoch + Double(world.now) / 1e9 + clockSkew,
+            random: SplitMix64(seed: world.random.next())
+        )
+        body(&core!, &context)
+        observe?(&core!, &context)
+        isBusy = false
+        for effect in context.effects {
+            guard isUp else { return }
+            carryOut(effect)
+        }
+    }
+
+    private func carryOut(_ effect: Effect<Core.Job>) {
+        switch effect {
+        case .listen(let address):
+            world.listen(self, at: address)
+            later { $0.handle(.listening(address), kind: 7) }
+        case .connect(let id, let address):
+            want(id)
+            world.connect(self, id, to: address)
+        case .send(let id, let frame):
+            world.log.write("\(world.now) \(name) → \(id) \(frame)")
+            send(frame, id)
+        case .close(let id): close(id, isFlushed: false)
+        case .closeAfterFlush(let id): close(id, isFlushed: true)
+        case .startTimer(let timer, let milliseconds):
+            lastTimer += 1
+            let number = lastTimer
+            timers[timer] = number
+            later(milliseconds * 1_000_000) { node in
+                guard node.timers[timer] == number else { return }
+                node.timers[timer] = nil
+                node.handle(.timerFired(timer), kind: 8)
+            }
+        case .cancelTimer(let timer): timers[timer] = nil
+        case .submit(let job):
+            waitingJobs.append(job)
+            write()
+        case .log(let level, let message): world.log.write("\(world.now) \(name) [\(level)] \(message)")
+        case .exit(let status):
+            world.log.write("\(world.now) \(name) exits with \(status)")
+            exitStatus = status
+            die()
+        }
+    }
+
+    /// Does all the jobs that wait, together, if the writer is free.
+    private func write() {
+        guard !isWriting, !waitingJobs.isEmpty else { return }
+        isWriting = true
+        let jobs = waitingJobs
+        waitingJobs = []
+        later(world.draw(world.settings.jobDuration)) { node in
+            guard let results = try? node.perform(jobs) else {
+                node.crash()
+                return
+            }
+            node.isWriting = false
+            for result in results { node.handle(.jobCompleted(result), kind: 9) }
+            node.write()
+        }
+    }
+
+    /// Does something later, if this life of the node still goes on.
+    private func later(_ delay: UInt64 = 0, _ action: @escaping (CoreNode) -> Void) {
+        let life = life
+        world.schedule(after: delay) { [self] in
+            if self.life == life { action(self) }
+        }
+    }
+}
