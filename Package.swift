@@ -77,7 +77,10 @@ let package = Package(
         ),
         .target(
             name: "NEOAdmin",
-            dependencies: ["NEOProtocol", "NEOTopology", "NEOEngine"],
+            dependencies: [
+                "MessagePack", "NEOProtocol", "NEOTopology", "NEOEngine",
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -87,7 +90,10 @@ let package = Package(
         ),
         .target(
             name: "NEOControl",
-            dependencies: ["NEOProtocol", "NEOTopology"],
+            dependencies: [
+                "NEOProtocol",
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
             swiftSettings: settings
         ),
         .target(
