@@ -1,0 +1,61 @@
+import NEOEngine
+import NEOProtocol
+
+/// Which master to try next, and when, until the primary is found (`spec/protocol.md §10.8`).
+///
+/// ```
+///            ┌──── wait (1 s a master) ◀─┐
+///            ▼                           │
+///   attempt a master ──closed, refused───┴── told of another one ──▶ attempt that one
+/// ```
+struct PrimarySearch: Sendable {
+    enum Action: Hashable, Sendable {
+        case connect(NodeAddress)
+        /// All the masters were tried less than a second ago.
+        case wait(milliseconds: UInt64)
+    }
+
+    /// The shortest time between two attempts at one master.
+    static let interval: UInt64 = 1000
+
+    /// Known masters, in the order in which they became known.
+    private(set) var masters: [NodeAddress] = []
+    private var attempts: [NodeAddress: Instant] = [:]
+    private var announced: NodeAddress?
+    private var next = 0
+
+    init(masters: [NodeAddress]) {
+        learn(masters)
+    }
+
+    mutating func learn(_ addresses: [NodeAddress]) {
+        for address in addresses where address.port != 0 && !masters.contains(address) { masters.append(address) }
+    }
+
+    /// A secondary master told where the primary is, or that it knows other masters.
+    mutating func redirect(_ packet: NotPrimaryMaster) {
+        learn(packet.masters)
+        if let index = packet.primaryIndex, packet.masters.indices.contains(index) {
+            announced = packet.masters[index]
+        }
+    }
+
+    mutating func attempt(now: Instant) -> Action {
+        var candidates = (0..<masters.count).map { masters[(next + $0) % masters.count] }
+        if let announced, masters.contains(announced) { candidates.insert(announced, at: 0) }
+        announced = nil
+        guard let address = candidates.first(where: { delay(of: $0, now) == 0 }) else {
+            return .wait(milliseconds: candidates.map { delay(of: $0, now) }.min() ?? Self.interval)
+        }
+        attempts[address] = now
+        if let index = masters.firstIndex(of: address) { next = (index + 1) % masters.count }
+        return .connect(address)
+    }
+
+    /// Milliseconds before `address` may be tried again.
+    private func delay(of address: NodeAddress, _ now: Instant) -> UInt64 {
+        guard let last = attempts[address] else { return 0 }
+        let elapsed = now.milliseconds(since: last)
+        return elapsed >= Self.interval ? 0 : Self.interval - elapsed
+    }
+}
