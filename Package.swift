@@ -129,6 +129,28 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "TestVectors",
+            dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            path: "Tests/TestVectors",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MessagePackTests",
+            dependencies: ["MessagePack", "TestVectors", .product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "NEOProtocolTests",
+            dependencies: [
+                "NEOProtocol",
+                "MessagePack",
+                "TestVectors",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "NEOTopologyTests",
             dependencies: ["NEOTopology"],

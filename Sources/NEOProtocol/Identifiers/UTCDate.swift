@@ -11,7 +11,7 @@ public struct UTCDate: Hashable, Sendable, CustomStringConvertible {
         var minutes = Int(tid.rawValue >> 32)
         let scaled = (tid.rawValue & 0xffff_ffff) * 60
         let second = Int(scaled >> 32)
-        microsecond = Int((scaled & 0xffff_ffff) * 1_000_000 >> 32)
+        microsecond = Int(((scaled & 0xffff_ffff) * 1_000_000) >> 32)
         secondOfDay = minutes % (24 * 60) * 60 + second
         minutes /= 24 * 60
         day = minutes % 31 + 1
@@ -32,17 +32,15 @@ public struct UTCDate: Hashable, Sendable, CustomStringConvertible {
         }
         self.microsecond = microsecond
         secondOfDay = (seconds % 86_400 + 86_400) % 86_400
-        // Days since 0000-03-01, in cycles of 400 years that all have the same length.
-        let days = (seconds - secondOfDay) / 86_400 + 719_468
-        let cycle = (days >= 0 ? days : days - 146_096) / 146_097
-        let dayOfCycle = days - cycle * 146_097
-        let yearOfCycle =
-            (dayOfCycle - dayOfCycle / 1_460 + dayOfCycle / 36_524 - dayOfCycle / 146_096) / 365
-        let dayOfYear = dayOfCycle - (365 * yearOfCycle + yearOfCycle / 4 - yearOfCycle / 100)
-        let monthFromMarch = (5 * dayOfYear + 2) / 153
-        day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
-        month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-        year = yearOfCycle + cycle * 400 + (month <= 2 ? 1 : 0)
+        let date = GregorianCalendar.date(dayNumber: (seconds - secondOfDay) / 86_400)
+        (year, month, day) = (date.year, date.month, date.day)
+    }
+
+    /// Seconds since the Unix epoch, for display and for lags. A day after the end of its month, which only a TID that
+    /// is no date can tell, stands for one of the next month.
+    public var unixTime: Double {
+        let day = GregorianCalendar.dayNumber(year: year, month: month, day: day)
+        return Double((day * 86_400 + secondOfDay) * 1_000_000 + microsecond) / 1e6
     }
 
     public var description: String {
