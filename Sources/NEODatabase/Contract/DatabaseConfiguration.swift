@@ -17,8 +17,13 @@ public struct DatabaseConfiguration: Hashable, Sendable {
     public var partitions: Int
 
     public init(
-        clusterName: String, nid: NID? = nil, ptid: Int? = nil, replicas: Int = 0, backupTID: TID? = nil,
-        truncateTID: TID? = nil, partitions: Int = 0
+        clusterName: String,
+        nid: NID? = nil,
+        ptid: Int? = nil,
+        replicas: Int = 0,
+        backupTID: TID? = nil,
+        truncateTID: TID? = nil,
+        partitions: Int = 0
     ) {
         self.clusterName = clusterName
         self.nid = nid

@@ -167,8 +167,12 @@ extension DatabaseJob {
         public var progress: TID?
 
         public init(
-            partition: PartitionID, transactions: [TransactionRecord] = [], objects: [ReplicatedObject] = [],
-            deletedTransactions: [TID] = [], deletedObjects: [ObjectRecordID] = [], progress: TID? = nil
+            partition: PartitionID,
+            transactions: [TransactionRecord] = [],
+            objects: [ReplicatedObject] = [],
+            deletedTransactions: [TID] = [],
+            deletedObjects: [ObjectRecordID] = [],
+            progress: TID? = nil
         ) {
             self.partition = partition
             self.transactions = transactions

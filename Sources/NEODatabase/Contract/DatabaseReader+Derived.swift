@@ -19,7 +19,11 @@ extension DatabaseReader {
     ///   - bound: excluded bound of the transactions that the undoing one sees; nil: it sees them all.
     ///   - current: what the undoing transaction itself stored: the target of its undo, or its TTID.
     public func undo(
-        of oid: OID, in partition: PartitionID, undoneTID: TID, before bound: TID?, current: TID?
+        of oid: OID,
+        in partition: PartitionID,
+        undoneTID: TID,
+        before bound: TID?,
+        current: TID?
     ) throws -> UndoOutcome {
         let chain = try revisions(of: oid, from: undoneTID, in: partition)
         guard chain.revisions.first?.tid == undoneTID else { return .nothingToUndo }
@@ -48,7 +52,9 @@ extension DatabaseReader {
 
     /// Digest of the transactions of a range (`spec/database.md §7.3`, checkTIDRange).
     public func transactionDigest(
-        in partition: PartitionID, _ range: ClosedRange<TID>, limit: Int
+        in partition: PartitionID,
+        _ range: ClosedRange<TID>,
+        limit: Int
     ) throws -> TransactionDigest {
         let tids = try tids(in: partition, range, limit: limit)
         guard let last = tids.last else { return TransactionDigest(count: 0, checksum: .zero, lastTID: .zero) }
@@ -57,7 +63,11 @@ extension DatabaseReader {
 
     /// Digest of object records from (`from`, `oid`) on (`spec/database.md §7.3`, checkSerialRange).
     public func objectDigest(
-        in partition: PartitionID, from: TID, oid: OID, through: TID, limit: Int
+        in partition: PartitionID,
+        from: TID,
+        oid: OID,
+        through: TID,
+        limit: Int
     ) throws -> ObjectDigest {
         let records = try objectRecords(in: partition, from: from, oid: oid, through: through, limit: limit)
         guard let last = records.last else {

@@ -75,7 +75,11 @@ public protocol DatabaseReader: Sendable {
 
     /// Object records by (tid, oid) ascending, from (`from`, `oid`) included, tid <= `through`.
     func objectRecords(
-        in partition: PartitionID, from: TID, oid: OID, through: TID, limit: Int
+        in partition: PartitionID,
+        from: TID,
+        oid: OID,
+        through: TID,
+        limit: Int
     ) throws -> [ObjectRecordID]
 
     /// A record with its data, as it is replicated; nil if it is not there.

@@ -18,7 +18,10 @@ public struct OpenOptions: Hashable, Sendable {
     public var deduplication: Bool
 
     public init(
-        clusterName: String, durability: Durability = .synced, reset: Bool = false, deduplication: Bool = false
+        clusterName: String,
+        durability: Durability = .synced,
+        reset: Bool = false,
+        deduplication: Bool = false
     ) {
         self.clusterName = clusterName
         self.durability = durability

@@ -12,7 +12,11 @@ public struct TransactionMetadata: Hashable, Sendable {
     public var pack: PackRequest?
 
     public init(
-        user: ByteBuffer, description: ByteBuffer, extensionData: ByteBuffer, oids: [OID], pack: PackRequest? = nil
+        user: ByteBuffer,
+        description: ByteBuffer,
+        extensionData: ByteBuffer,
+        oids: [OID],
+        pack: PackRequest? = nil
     ) {
         self.user = user
         self.description = description
@@ -34,8 +38,14 @@ public struct TransactionRecord: Hashable, Sendable {
     public var pack: ReplicatedPack?
 
     public init(
-        tid: TID, ttid: TTID, user: ByteBuffer, description: ByteBuffer, extensionData: ByteBuffer, packed: Bool,
-        oids: [OID], pack: ReplicatedPack?
+        tid: TID,
+        ttid: TTID,
+        user: ByteBuffer,
+        description: ByteBuffer,
+        extensionData: ByteBuffer,
+        packed: Bool,
+        oids: [OID],
+        pack: ReplicatedPack?
     ) {
         self.tid = tid
         self.ttid = ttid

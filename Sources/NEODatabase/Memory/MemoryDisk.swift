@@ -1,0 +1,119 @@
+import NEOProtocol
+import Synchronization
+
+/// A disk for one ``MemoryDatabase``, that survives the process and knows what a crash of the machine loses.
+///
+/// Batches of jobs that are not durable are in the cache of the system: visible, and lost by a crash unless the system
+/// happened to write them. Everything is deterministic.
+public final class MemoryDisk: Sendable {
+    /// How a process ended.
+    public enum Interruption: Hashable, Sendable {
+        /// The process alone: what it committed is there.
+        case processKilled
+        /// The machine: batches after the last durable one are lost, except the first `surviving` ones.
+        case machineCrashed(surviving: Int)
+    }
+
+    private struct Content {
+        /// What readers see. Nil: nothing was ever written.
+        var visible: MemoryState?
+        /// What a crash leaves.
+        var durable: MemoryState?
+        /// What makes the visible state from the durable one.
+        var unsynced: [[DatabaseJob.Operation]] = []
+        /// The number of the process that may use the disk.
+        var generation = 0
+        var isOpen = false
+    }
+
+    private let content = Mutex(Content())
+
+    public init() {}
+
+    /// How many committed batches a crash could lose.
+    public var unsyncedBatches: Int { content.withLock { $0.unsynced.count } }
+
+    /// The process that used the database is gone, and its handles are of no use any more.
+    public func interrupt(_ interruption: Interruption) {
+        content.withLock { content in
+            content.generation += 1
+            content.isOpen = false
+            if case .machineCrashed(let surviving) = interruption {
+                for batch in content.unsynced.prefix(surviving) {
+                    for operation in batch { _ = try? content.durable?.apply(operation) }
+                }
+                content.visible = content.durable
+                content.unsynced = []
+            }
+        }
+    }
+
+    func open(_ options: OpenOptions) throws -> Int {
+        try content.withLock { content in
+            guard !content.isOpen else { throw DatabaseFailure(.locked, "database is locked") }
+            if options.reset || content.visible?.clusterName.isEmpty ?? true {
+                content.visible = MemoryState(clusterName: options.clusterName)
+                content.durable = content.visible
+                content.unsynced = []
+            }
+            // Only the memory of the previous process had them.
+            content.visible?.pendingObjects = .init()
+            if let name = content.visible?.clusterName, name != options.clusterName {
+                throw DatabaseFailure(
+                    .wrongCluster,
+                    "expected a database of cluster \(options.clusterName), got one of \(name)"
+                )
+            }
+            content.isOpen = true
+            content.generation += 1
+            return content.generation
+        }
+    }
+
+    func close(_ generation: Int) throws {
+        try content.withLock { content in
+            try Self.check(generation, content)
+            content.isOpen = false
+            content.generation += 1
+            content.durable = content.visible
+            content.unsynced = []
+        }
+    }
+
+    func read<Value: Sendable>(_ generation: Int, _ body: (borrowing MemoryState) throws -> Value) throws -> Value {
+        try content.withLock { content in
+            try Self.check(generation, content)
+            guard let state = content.visible else { throw DatabaseFailure(.failed, "the database is not open") }
+            return try body(state)
+        }
+    }
+
+    func perform(_ generation: Int, _ jobs: [DatabaseJob]) throws -> [DatabaseJobResult] {
+        try content.withLock { content in
+            try Self.check(generation, content)
+            guard var state = content.visible.take() else {
+                throw DatabaseFailure(.failed, "the database is not open")
+            }
+            defer { content.visible = state }
+            var results: [DatabaseJobResult] = []
+            results.reserveCapacity(jobs.count)
+            for job in jobs {
+                results.append(DatabaseJobResult(id: job.id, outcome: try state.apply(job.operation)))
+            }
+            content.unsynced.append(jobs.map(\.operation))
+            if jobs.contains(where: \.operation.isDurable) {
+                for batch in content.unsynced {
+                    for operation in batch { _ = try content.durable?.apply(operation) }
+                }
+                content.unsynced = []
+            }
+            return results
+        }
+    }
+
+    private static func check(_ generation: Int, _ content: borrowing Content) throws {
+        guard content.isOpen, content.generation == generation else {
+            throw DatabaseFailure(.failed, "the database was closed, or its process ended")
+        }
+    }
+}
