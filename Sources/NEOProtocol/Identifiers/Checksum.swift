@@ -34,6 +34,10 @@ public struct Checksum: Hashable, Sendable {
             hasher.update(bufferPointer: bytes)
             return hasher.finalize()
         }
+        self.init(digest)
+    }
+
+    init(_ digest: Insecure.SHA1.Digest) {
         self = digest.withUnsafeBytes { bytes in
             Checksum(
                 high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),

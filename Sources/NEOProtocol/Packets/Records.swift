@@ -190,18 +190,7 @@ public struct PackOrder: WireValue {
     }
 }
 
-/// The stored form of an object, as it is given back by ``AnswerRelockObject``.
-public struct StoredData: WireValue {
-    public var compression: Int
-    public var checksum: Checksum
-    public var data: ByteBuffer
-
-    public init(compression: Int, checksum: Checksum, data: ByteBuffer) {
-        self.compression = compression
-        self.checksum = checksum
-        self.data = data
-    }
-
+extension StoredData: WireValue {
     public init(from reader: inout MessagePackReader) throws(MessagePackError) {
         try reader.expectArray(3)
         compression = try .init(from: &reader)
