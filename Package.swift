@@ -97,6 +97,10 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "NEOConfiguration",
+            swiftSettings: settings
+        ),
+        .target(
             name: "NEOTransport",
             dependencies: [
                 "NEOProtocol",
@@ -123,7 +127,8 @@ let package = Package(
         .executableTarget(
             name: "neo",
             dependencies: [
-                "NEOMaster", "NEOStorage", "NEOAdmin", "NEOControl", "NEODatabase", "NEOTransport", "NEOSimulator",
+                "NEOMaster", "NEOStorage", "NEOAdmin", "NEOControl", "NEODatabase", "NEOConfiguration", "NEOTransport",
+                "NEOSimulator",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -154,6 +159,24 @@ let package = Package(
         .testTarget(
             name: "NEOTopologyTests",
             dependencies: ["NEOTopology"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "NEOControlTests",
+            dependencies: [
+                "NEOControl", "NEOProtocol",
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "NEOConfigurationTests",
+            dependencies: ["NEOConfiguration"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "NEOAdminTests",
+            dependencies: ["NEOAdmin", "NEOEngine", "NEOProtocol", "MessagePack"],
             swiftSettings: settings
         ),
     ]

@@ -1,0 +1,333 @@
+import MessagePack
+import NEOAdmin
+import NEOEngine
+import NEOProtocol
+import Testing
+
+@Suite struct AdminCoreTests {
+    // MARK: Search
+
+    @Test func identifiesThenAsksTheState() throws {
+        var node = AdminScenario()
+        let (master, address) = try #require(node.connects().first)
+        #expect(address == AdminScenario.masterA)
+        node.give(.connected(master))
+        let request = try #require(node.sent(master).first)
+        guard case .requestIdentification(let identification) = request.packet else {
+            Issue.record("\(request)")
+            return
+        }
+        #expect(identification.type == .admin)
+        #expect(identification.nid == nil)
+        #expect(identification.address == AdminScenario.bind)
+        #expect(identification.extra["backup"] == .array([]))
+        node.give(master, 0, AcceptIdentification(type: .master, nid: NID(.master, 1), yourNID: NID(.admin, 1)))
+        #expect(node.sent(master) == [Frame(id: 1, AskClusterState().packet)])
+    }
+
+    @Test func refusedIdentificationTriesAgainAfterASecond() throws {
+        var node = AdminScenario()
+        let (master, _) = try #require(node.connects().first)
+        node.give(.connected(master))
+        node.now = 100
+        _ = node.take()
+        node.give(master, 0, ErrorPacket(code: .protocolError, message: "invalid cluster name"))
+        let effects = node.take()
+        #expect(effects.contains { $0.isClose == master })
+        #expect(
+            effects.contains { if case .startTimer(let timer, 900) = $0 { timer == TimerID(1) } else { false } }
+        )
+        #expect(
+            effects.contains {
+                if case .log(.error, let text) = $0 { text.contains("invalid cluster name") } else { false }
+            }
+        )
+        node.now = 1000
+        node.give(.timerFired(TimerID(1)))
+        #expect(node.connects().map(\.1) == [AdminScenario.masterA])
+    }
+
+    @Test func secondaryMasterRedirects() throws {
+        var node = AdminScenario()
+        let (first, _) = try #require(node.connects().first)
+        node.give(.connected(first))
+        node.give(
+            first,
+            0,
+            NotPrimaryMaster(primaryIndex: 1, masters: [AdminScenario.masterA, AdminScenario.masterB])
+        )
+        #expect(node.connects().map(\.1) == [AdminScenario.masterB])
+        #expect(node.core.knownMasters == [AdminScenario.masterA, AdminScenario.masterB])
+    }
+
+    @Test func silentMasterIsLeft() throws {
+        var node = AdminScenario(masters: [AdminScenario.masterA, AdminScenario.masterB])
+        let (first, _) = try #require(node.connects().first)
+        node.give(.connected(first))
+        node.give(.timerFired(TimerID(2)))
+        let effects = node.take()
+        #expect(effects.contains { $0.isClose == first })
+        #expect(effects.contains { if case .connect(_, AdminScenario.masterB) = $0 { true } else { false } })
+    }
+
+    // MARK: Requests
+
+    @Test func withoutMaster() throws {
+        var node = AdminScenario()
+        let id = node.accept(1)
+        node.give(id, 4, Ping())
+        #expect(node.sent(id) == [Frame(id: 4, Pong().packet)])
+        node.give(id, 5, AskClusterState())
+        let effects = node.take()
+        #expect(effects.contains { $0.isClose == id })
+        #expect(
+            effects.contains {
+                if case .send(id, let frame) = $0 {
+                    frame
+                        == Frame(
+                            id: 5,
+                            ErrorPacket(code: .notReady, message: "Not connected to a primary master.").packet
+                        )
+                } else {
+                    false
+                }
+            }
+        )
+    }
+
+    @Test func answersWhatItKnows() throws {
+        var node = AdminScenario()
+        _ = try node.join()
+        let id = node.accept(1)
+        node.give(id, 0, AskPrimary())
+        node.give(id, 1, AskClusterState())
+        node.give(id, 2, AskNodeList(type: .storage))
+        node.give(id, 3, AskPartitionList(min: 1, max: 0, nid: nil))
+        node.give(id, 4, AskPartitionList(min: 0, max: 3, nid: nil))
+        node.give(id, 5, AskPartitionList(min: -1, max: 0, nid: nil))
+        let wrong = ErrorPacket(code: .protocolError, message: "invalid partition table offset").packet
+        #expect(
+            node.sent(id) == [
+                Frame(id: 0, AnswerPrimary(nid: NID(.master, 1)).packet),
+                Frame(id: 1, AnswerClusterState(state: .running).packet),
+                Frame(id: 2, AnswerNodeList(nodes: Array(AdminScenario.nodes[2...])).packet),
+                Frame(
+                    id: 3,
+                    AnswerPartitionList(
+                        ptid: 3,
+                        replicas: 0,
+                        rows: [[CellRecord(nid: NID(2), state: .upToDate)]]
+                    ).packet
+                ),
+                Frame(id: 4, wrong),
+                Frame(id: 5, wrong),
+            ]
+        )
+    }
+
+    /// Answers go back to who asked, under the id that they used, in any order.
+    @Test func forwardedRequests() throws {
+        var node = AdminScenario()
+        let master = try node.join()
+        let first = node.accept(1)
+        let second = node.accept(2)
+        node.give(first, 7, SetClusterState(state: .stopping))
+        node.give(second, 7, AskLastIDs())
+        #expect(
+            node.sent(master) == [
+                Frame(id: 2, SetClusterState(state: .stopping).packet), Frame(id: 3, AskLastIDs().packet),
+            ]
+        )
+        let ids = AnswerLastIDs(lastTID: TID(5), lastOID: OID(6), firstTID: TID(1))
+        node.give(master, 3, ids)
+        #expect(node.sent(second) == [Frame(id: 7, ids.packet)])
+        node.give(master, 2, ErrorPacket(code: .denied, message: "no"))
+        #expect(node.sent(first) == [Frame(id: 7, ErrorPacket(code: .denied, message: "no").packet)])
+    }
+
+    @Test func protocolErrorOfTheMasterClosesTheRequester() throws {
+        var node = AdminScenario()
+        let master = try node.join()
+        let id = node.accept(1)
+        node.give(id, 0, AskRecovery())
+        _ = node.take()
+        node.give(master, 2, ErrorPacket(code: .protocolError, message: "odd"))
+        #expect(node.take().contains { $0.isClose == id })
+    }
+
+    @Test func requesterThatLeavesIsForgotten() throws {
+        var node = AdminScenario()
+        let master = try node.join()
+        let id = node.accept(1)
+        node.give(id, 0, AskRecovery())
+        node.give(id, 1, AskMonitorInformation())
+        node.give(.closed(id, .closedByPeer))
+        _ = node.take()
+        node.give(master, 2, AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: nil))
+        node.give(master, 3, AnswerLastTransaction(tid: TID(1)))
+        #expect(node.sent(id).isEmpty)
+    }
+
+    @Test func masterLostWithPendingRequests() throws {
+        var node = AdminScenario()
+        let master = try node.join()
+        let waiting = node.accept(1)
+        let idle = node.accept(2)
+        node.give(waiting, 9, AskRecovery())
+        _ = node.take()
+        node.now = 5000
+        node.give(.closed(master, .closedByPeer))
+        let effects = node.take()
+        let lost = ErrorPacket(code: .protocolError, message: "connection to master lost").packet
+        #expect(
+            effects.contains { if case .send(waiting, let frame) = $0 { frame == Frame(id: 9, lost) } else { false } }
+        )
+        #expect(effects.compactMap(\.isClose) == [waiting])
+        #expect(effects.contains { if case .connect = $0 { true } else { false } })
+        #expect(!effects.contains { $0.exitStatus != nil })
+        node.give(idle, 0, Ping())
+        #expect(node.sent(idle).count == 1)
+    }
+
+    @Test func stoppingClusterEndsTheNode() throws {
+        var node = AdminScenario()
+        let master = try node.join()
+        node.give(master, 4, NotifyClusterInformation(state: .stopping))
+        _ = node.take()
+        node.give(.closed(master, .closedByPeer))
+        #expect(node.take().compactMap(\.exitStatus) == [0])
+    }
+
+    @Test func logsAreFlushedByTheMaster() throws {
+        var node = AdminScenario()
+        let master = try node.join()
+        let id = node.accept(1)
+        node.give(id, 0, FlushLog())
+        #expect(node.sent(master).map(\.packet) == [FlushLog().packet])
+    }
+
+    // MARK: Hostile peers
+
+    @Test func packetsOfOtherRoles() throws {
+        var node = AdminScenario()
+        _ = try node.join()
+        let packets: [any PacketPayload] = [
+            AskObject(oid: .zero, at: nil, before: nil), Pong(),
+            NotifyNodeInformation(timestamp: 1, nodes: []), NotPrimaryMaster(primaryIndex: nil, masters: []),
+            ErrorPacket(code: .notReady, message: ""),
+            RequestIdentification(
+                type: .client,
+                nid: nil,
+                address: nil,
+                cluster: "test",
+                idTimestamp: nil,
+                extra: Properties()
+            ),
+        ]
+        for (number, packet) in packets.enumerated() {
+            let id = node.accept(UInt32(number))
+            _ = node.take()
+            node.give(.received(id, Frame(id: 3, packet.packet)))
+            let effects = node.take()
+            #expect(effects.contains { $0.isClose == id }, "\(packet)")
+        }
+    }
+
+    @Test func complaintsAreOnlyLogged() throws {
+        var node = AdminScenario()
+        let id = node.accept(1)
+        node.give(id, 0, ErrorPacket(code: .protocolError, message: "hello"))
+        node.give(id, 1, ErrorPacket(code: .ack, message: "hello"))
+        #expect(!node.take().contains { $0.isClose != nil })
+    }
+
+    @Test func tooManyConnectionsCloseTheIdlest() throws {
+        var limits = AdminConfiguration.Limits()
+        limits.connections = 2
+        var node = AdminScenario(limits: limits)
+        let first = node.accept(1)
+        node.now = 10
+        let second = node.accept(2)
+        node.now = 20
+        node.give(first, 0, Ping())
+        _ = node.take()
+        _ = node.accept(3)
+        #expect(node.take().compactMap(\.isClose) == [second])
+    }
+
+    @Test func tooManyPendingRequests() throws {
+        var limits = AdminConfiguration.Limits()
+        limits.pendingRequests = 2
+        var node = AdminScenario(limits: limits)
+        _ = try node.join()
+        let id = node.accept(1)
+        for request in 0..<2 { node.give(id, UInt32(request), AskRecovery()) }
+        #expect(!node.take().contains { $0.isClose != nil })
+        node.give(id, 2, AskRecovery())
+        #expect(node.take().contains { $0.isClose == id })
+    }
+
+    @Test func masterThatLies() throws {
+        var node = AdminScenario()
+        let master = try node.join()
+        node.give(master, 9, NotifyPartitionChanges(ptid: 2, replicas: 0, cells: []))
+        let effects = node.take()
+        #expect(effects.contains { $0.isClose == master })
+    }
+
+    // MARK: Summary
+
+    @Test func summaryOfARunningCluster() throws {
+        var node = AdminScenario()
+        let master = try node.join()
+        let id = node.accept(1)
+        node.give(id, 0, AskMonitorInformation())
+        node.give(id, 1, AskMonitorInformation())
+        #expect(node.sent(master) == [Frame(id: 2, AskLastTransaction().packet)])
+        node.give(master, 2, AnswerLastTransaction(tid: TID(0x040d_304e_a4b8_af83)))
+        let expected = AnswerMonitorInformation(
+            warning: [],
+            problem: [],
+            summary: "RUNNING; UP_TO_DATE=2; ltid=040d304ea4b8af83 (2026-11-22 14:38:38.606584)"
+        )
+        #expect(node.sent(id) == [Frame(id: 0, expected.packet), Frame(id: 1, expected.packet)])
+    }
+
+    @Test func summaryOfAClusterInTrouble() throws {
+        var node = AdminScenario()
+        let master = try node.join(.recovering)
+        let id = node.accept(1)
+        node.give(id, 0, AskMonitorInformation())
+        let recovering = AnswerMonitorInformation(warning: [], problem: [nil], summary: "RECOVERING; UP_TO_DATE=2")
+        #expect(node.sent(id) == [Frame(id: 0, recovering.packet)])
+        var down = AdminScenario.nodes[3]
+        down.state = .down
+        node.give(master, 5, NotifyNodeInformation(timestamp: 2, nodes: [down]))
+        node.give(id, 1, AskMonitorInformation())
+        let answer = AnswerMonitorInformation(
+            warning: [],
+            problem: [nil],
+            summary: "RECOVERING; UP_TO_DATE=2; DOWN=1"
+        )
+        #expect(node.sent(id) == [Frame(id: 1, answer.packet)])
+    }
+
+    @Test func summaryWhenTheMasterDoesNotAnswer() throws {
+        var node = AdminScenario()
+        let master = try node.join()
+        let id = node.accept(1)
+        node.give(id, 0, AskMonitorInformation())
+        _ = node.take()
+        node.give(.timerFired(TimerID(3)))
+        let effects = node.take()
+        #expect(effects.contains { $0.isClose == master })
+        let answer = AnswerMonitorInformation(
+            warning: [],
+            problem: [nil],
+            summary: "Not connected to a primary master."
+        )
+        #expect(
+            effects.contains { if case .send(id, let frame) = $0 { frame.packet == answer.packet } else { false } }
+        )
+    }
+}
