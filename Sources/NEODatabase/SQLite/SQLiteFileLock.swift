@@ -1,0 +1,64 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Excludes other storages from a database file, including those of the reference (`spec/database.md §9.3`): a socket
+/// bound to an abstract address made from the device and the inode. The system releases it with the process.
+final class SQLiteFileLock: Sendable {
+    let device: UInt64
+    private let descriptor: Int32
+
+    init(path: String) throws {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw DatabaseFailure(.failed, "\(path): \(String(cString: strerror(errno)))")
+        }
+        device = UInt64(status.st_dev)
+        #if os(Linux)
+        descriptor = try Self.bindAbstractSocket("neostorage:\(status.st_dev):\(status.st_ino)")
+        #else
+        descriptor = try Self.lockFile(path + ".lock")
+        #endif
+    }
+
+    deinit { close(descriptor) }
+
+    #if os(Linux)
+    private static func bindAbstractSocket(_ name: String) throws -> Int32 {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else {
+            throw DatabaseFailure(.failed, "socket: \(String(cString: strerror(errno)))")
+        }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        // A null byte makes it abstract. At most 52 bytes of 108.
+        let path = [0] + Array(name.utf8)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
+        let length = MemoryLayout<sa_family_t>.size + path.count
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, socklen_t(length)) }
+        }
+        guard result == 0 else {
+            let reason = errno
+            close(descriptor)
+            if reason == EADDRINUSE { throw DatabaseFailure(.locked, "database is locked") }
+            throw DatabaseFailure(.failed, "bind: \(String(cString: strerror(reason)))")
+        }
+        return descriptor
+    }
+    #else
+    /// No abstract addresses here: an advisory lock on a file next to the database.
+    private static func lockFile(_ path: String) throws -> Int32 {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            if descriptor >= 0 { close(descriptor) }
+            throw DatabaseFailure(.locked, "database is locked")
+        }
+        return descriptor
+    }
+    #endif
+}

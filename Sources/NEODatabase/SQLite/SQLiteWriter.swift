@@ -1,0 +1,104 @@
+import GRDB
+import GRDBSQLite
+import NEOProtocol
+import Synchronization
+
+/// Applies jobs to a database file.
+///
+/// In WAL mode, commits that need not be durable are not synchronised (`synchronous=NORMAL`): they cannot damage the
+/// file, and the synchronisation of a later commit covers them since it concerns the whole log.
+final class SQLiteWriter: DatabaseWriter {
+    enum CommitMode: Sendable {
+        /// `synchronous` is left as it was set.
+        case unchanged
+        /// FULL or NORMAL, according to what a batch needs.
+        case syncedOnDemand
+    }
+
+    private struct State {
+        var memory: SQLiteWriterMemory
+        /// The `synchronous` setting of the connection is FULL.
+        var isSyncing = true
+        /// There may be commits that a crash would lose.
+        var hasUnsyncedCommits = false
+        /// Released when the database is closed.
+        var lock: SQLiteFileLock?
+        /// A batch failed, or the database was closed: what is in memory means nothing.
+        var isOver = false
+    }
+
+    private let queue: DatabaseQueue
+    private let mode: CommitMode
+    private let state: Mutex<State>
+
+    let device: UInt64
+
+    init(queue: DatabaseQueue, lock: SQLiteFileLock, durability mode: CommitMode) throws {
+        self.queue = queue
+        self.device = lock.device
+        self.mode = mode
+        let memory = try queue.unsafeReentrantRead { database in
+            try reportingFailures { try SQLiteWriterMemory(from: database) }
+        }
+        state = Mutex(State(memory: memory, lock: lock))
+    }
+
+    func perform(_ jobs: [DatabaseJob]) throws -> [DatabaseJobResult] {
+        guard !jobs.isEmpty else { return [] }
+        return try state.withLock { state in
+            guard !state.isOver else {
+                throw DatabaseFailure(.failed, "the database is closed, or an earlier batch of jobs failed")
+            }
+            do {
+                return try queue.unsafeReentrantWrite { database in
+                    try reportingFailures { try perform(jobs, &state, database) }
+                }
+            } catch {
+                state.isOver = true
+                throw error
+            }
+        }
+    }
+
+    private func perform(
+        _ jobs: [DatabaseJob],
+        _ state: inout State,
+        _ database: GRDB.Database
+    ) throws -> [DatabaseJobResult] {
+        let isDurable = jobs.contains { $0.operation.isDurable }
+        if mode == .syncedOnDemand, state.isSyncing != isDurable {
+            try database.run(isDurable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
+            state.isSyncing = isDurable
+        }
+        var results: [DatabaseJobResult] = []
+        results.reserveCapacity(jobs.count)
+        let changes = sqlite3_total_changes(database.sqliteConnection)
+        try database.inTransaction(.immediate) {
+            for job in jobs {
+                let outcome = try state.memory.apply(job.operation, database)
+                results.append(DatabaseJobResult(id: job.id, outcome: outcome))
+            }
+            if isDurable, state.hasUnsyncedCommits, sqlite3_total_changes(database.sqliteConnection) == changes {
+                // A commit without change would synchronise nothing. This writes the first page as it is.
+                try database.run("PRAGMA user_version = 0")
+            }
+            return .commit
+        }
+        state.hasUnsyncedCommits = !isDurable
+        return results
+    }
+
+    func close() throws {
+        try state.withLock { state in
+            guard !state.isOver else { return }
+            defer { state.isOver = true }
+            try queue.unsafeReentrantWrite { database in
+                try reportingFailures {
+                    _ = try perform([DatabaseJob(id: .init(rawValue: 0), operation: .flush)], &state, database)
+                }
+            }
+        }
+        try reportingFailures { try queue.close() }
+        state.withLock { $0.lock = nil }
+    }
+}
