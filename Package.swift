@@ -137,7 +137,7 @@ let package = Package(
         ),
         .target(
             name: "TestVectors",
-            dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            dependencies: ["MessagePack", .product(name: "NIOCore", package: "swift-nio")],
             path: "Tests/TestVectors",
             swiftSettings: settings
         ),

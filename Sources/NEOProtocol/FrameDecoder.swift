@@ -38,13 +38,18 @@ public struct FrameDecoder: Sendable {
     /// Bytes received and not decoded yet.
     public var bufferedBytes: Int { buffer.readableBytes }
 
-    /// Adds received bytes.
+    /// Adds received bytes. They are not copied unless a frame began before them.
     public mutating func receive(_ bytes: ByteBuffer) {
+        guard failure == nil else { return }
         if buffer.readableBytes == 0 {
             buffer = bytes
+        } else if buffer.readerIndex > 0 {
+            // The frames decoded so far can still be in use: only the rest moves to a storage of its own.
+            var joined = ByteBufferAllocator().buffer(capacity: buffer.readableBytes + bytes.readableBytes)
+            joined.writeImmutableBuffer(buffer)
+            joined.writeImmutableBuffer(bytes)
+            buffer = joined
         } else {
-            // What was decoded and is still in use elsewhere keeps the old storage.
-            if buffer.readerIndex > 1 << 16 { buffer.discardReadBytes() }
             buffer.writeImmutableBuffer(bytes)
         }
     }
@@ -89,6 +94,8 @@ public struct FrameDecoder: Sendable {
             guard let length = try scanner.scan(buffer), let bytes = buffer.readSlice(length: length) else {
                 return nil
             }
+            // Nothing is left: let the storage go with the last packet that uses it.
+            if buffer.readableBytes == 0 { buffer = ByteBuffer() }
             return try Frame(decoding: bytes)
         } catch {
             throw .malformed(error)
