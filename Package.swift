@@ -68,7 +68,11 @@ let package = Package(
         ),
         .target(
             name: "NEOMaster",
-            dependencies: ["NEOProtocol", "NEOTopology", "NEOEngine"],
+            dependencies: [
+                "MessagePack", "NEOProtocol", "NEOTopology", "NEOEngine",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
             swiftSettings: settings
         ),
         .target(

@@ -1,0 +1,20 @@
+import NEOProtocol
+
+/// What the master remembers of a request until it is answered.
+///
+/// `period` numbers the time between two entries into RECOVERING: an answer of an earlier one is ignored
+/// (`spec/master.md §1.4`).
+enum Pending: Hashable, Sendable {
+    case recovery(period: Int)
+    case partitionTable(period: Int)
+    case lockedTransactions(period: Int)
+    case finalTID(TTID, period: Int)
+    case lastIDs(period: Int)
+    /// Of verification.
+    case packOrders(period: Int)
+    /// For a node that asked for pack orders that the master forgot.
+    case forgottenPackOrders(PackOrderQuery.ID, period: Int)
+    case lock(TTID, period: Int)
+    /// This master asks another one to be identified.
+    case identification
+}

@@ -1,1 +1,0 @@
-// The first file of NEOMaster replaces this one.

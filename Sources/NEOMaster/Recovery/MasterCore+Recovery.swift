@@ -1,0 +1,246 @@
+import NEOEngine
+import NEOProtocol
+import NEOTopology
+
+/// RECOVERING: the table is read from storages, and enough of them are waited for (`spec/master.md §5`).
+extension MasterCore {
+    /// This master believes that it is the primary one.
+    mutating func becomePrimary(_ context: inout Context) {
+        recovery.isStartAllowed = false
+        recovery.lastCommitPTID = 0
+        enterRecovery(&context)
+    }
+
+    mutating func enterRecovery(_ context: inout Context) {
+        period += 1
+        table = PartitionTable(partitions: configuration.partitions, replicas: configuration.replicas)
+        members = []
+        recovery.begin()
+        clusterState = .recovering
+        context.log(.info, "the cluster is RECOVERING")
+        for node in registry.identified {
+            guard let connection = node.connection else { continue }
+            connections.notify(connection, NotifyClusterInformation(state: .recovering), &context)
+            if node.type == .storage { askRecovery(node, &context) }
+        }
+        planConnections(&context)
+    }
+
+    mutating func askRecovery(_ node: RegisteredNode, _ context: inout Context) {
+        guard let nid = node.node.nid, let connection = node.connection else { return }
+        recovery.asked(nid)
+        connections.ask(connection, AskRecovery(), then: .recovery(period: period), &context)
+    }
+
+    mutating func recoveryAnswered(
+        _ answer: AnswerRecovery,
+        _ nid: NID,
+        _ source: Source,
+        _ context: inout Context
+    ) {
+        guard clusterState == .recovering else { return }
+        if let ptid = answer.ptid, ptid < 1 {
+            return refuse(source, "expected a PTID from 1 on, got \(ptid)", &context)
+        }
+        context.log(.info, "\(nid) has \(answer.ptid.map { "partition table \($0)" } ?? "no partition table")")
+        if let ptid = answer.ptid, recovery.isLoaded, ptid > recovery.targetPTID {
+            context.log(.warning, "\(nid) has a newer partition table than \(recovery.targetPTID): it replaces it")
+        }
+        let report = Recovery.Report(
+            ptid: answer.ptid,
+            backupTID: answer.backupTID,
+            truncateTID: answer.truncateTID
+        )
+        perform(recovery.answered(report, by: nid), &context)
+    }
+
+    private mutating func perform(_ action: Recovery.Action, _ context: inout Context) {
+        switch action {
+        case .none:
+            break
+        case .askPartitionTable(let nid):
+            guard let connection = registry.connection(of: nid) else { return }
+            recovery.asked(nid)
+            connections.ask(connection, AskPartitionTable(), then: .partitionTable(period: period), &context)
+        case .waiting(let nid):
+            context.log(
+                .warning,
+                "waiting for \(nid): no other node that is here has partition table \(recovery.targetPTID)"
+            )
+        }
+    }
+
+    mutating func partitionTableAnswered(
+        _ answer: AnswerPartitionTable,
+        _ nid: NID,
+        _ source: Source,
+        _ context: inout Context
+    ) {
+        guard clusterState == .recovering else { return }
+        let loaded: PartitionTable
+        do {
+            loaded = try PartitionTable(ptid: answer.ptid, replicas: answer.replicas, rows: answer.rows)
+        } catch {
+            return refuse(source, "\(error)", &context)
+        }
+        let nids = loaded.nids
+        if let wrong = nids.sorted().first(where: {
+            $0.type != .storage || registry[$0].map { $0.type != .storage } ?? false
+        }) {
+            return refuse(source, "the partition table names \(wrong), which is not a storage", &context)
+        }
+        guard recovery.tableAnswered(ptid: answer.ptid, by: nid) else { return }
+        table = loaded
+        members = nids
+        context.log(
+            .info,
+            "partition table \(recovery.targetPTID) of \(nid) is loaded: \(table.partitions) partitions, "
+                + "\(table.replicas) replicas, \(describeCells())"
+        )
+        if recovery.targetPTID < recovery.lastCommitPTID, recovery.isStartAllowed {
+            recovery.isStartAllowed = false
+            context.log(
+                .warning,
+                "transactions were committed with partition table \(recovery.lastCommitPTID): "
+                    + "all the nodes that table \(recovery.targetPTID) needs are waited for"
+            )
+        }
+        let absent = nids.sorted().filter { registry[$0] == nil }
+            .map { registry.add(Node(type: .storage, nid: $0, state: .down)) }
+        let records = absent.compactMap { registry[$0]?.node.record }
+        let timestamp = timestamps.next(context.wallTime)
+        for admin in registry.identified(.admin) {
+            guard let connection = admin.connection else { continue }
+            connections.notify(connection, NotifyNodeInformation(timestamp: timestamp, nodes: records), &context)
+            connections.notify(connection, fullTable, &context)
+        }
+    }
+
+    mutating func storageLostInRecovery(_ node: RegisteredNode, _ context: inout Context) {
+        guard let nid = node.node.nid else { return }
+        perform(recovery.lost(nid), &context)
+        guard let known = registry[node.key], known.state != .down else { return }
+        registry.setState(.down, of: node.key)
+        tell([node.key], &context)
+    }
+
+    // MARK: Leaving RECOVERING
+
+    /// `spec/master.md §5.4`
+    mutating func startIfPossible(_ context: inout Context) {
+        let isLoaded = recovery.isLoaded && table.isFilled
+        guard let candidates = isLoaded ? candidatesOfTable(&context) : candidatesOfCreation() else { return }
+        guard !candidates.isEmpty, candidates.allSatisfy({ !recovery.awaited.contains($0) }) else { return }
+        if isLoaded, let truncateTID = recovery.truncateTID {
+            let late = registry.identified(.storage).filter { node in
+                guard let nid = node.node.nid, let report = recovery.reports[nid] else { return false }
+                return report.truncateTID.map { $0 > truncateTID } ?? true
+            }
+            if !late.isEmpty {
+                for node in late {
+                    guard let connection = node.connection else { continue }
+                    connections.send(connection, Truncate(tid: truncateTID).packet, &context)
+                    askRecovery(node, &context)
+                }
+                return
+            }
+        }
+        start(with: candidates, &context)
+    }
+
+    private mutating func candidatesOfTable(_ context: inout Context) -> [NID]? {
+        let registry = registry
+        let isPending = { (nid: NID) in registry[nid]?.state == .pending }
+        guard table.isOperational(isPending) else {
+            waitMessage("waiting for nodes: not all partitions have a readable cell", &context)
+            return nil
+        }
+        let readable = table.readableNIDs.sorted()
+        if recovery.isStartAllowed { return readable.filter(isPending) }
+        let needed = recovery.truncateTID == nil ? readable : table.nids.sorted()
+        let missing = needed.filter { !isPending($0) }
+        guard missing.isEmpty else {
+            let names = missing.map(\.description).joined(separator: ", ")
+            waitMessage("waiting for \(names), or for an operator to start without", &context)
+            return nil
+        }
+        return needed
+    }
+
+    private mutating func waitMessage(_ message: String, _ context: inout Context) {
+        guard recovery.lastMessage != message else { return }
+        recovery.lastMessage = message
+        context.log(.info, message)
+    }
+
+    private func candidatesOfCreation() -> [NID]? {
+        // A table that is known and not loaded yet must not be replaced by a new one.
+        guard recovery.targetPTID == 0 else { return nil }
+        let storages = registry.identified(.storage).compactMap(\.node.nid)
+        let isEnough = configuration.autostart > 0 && storages.count >= configuration.autostart
+        return recovery.isStartAllowed || isEnough ? storages : nil
+    }
+
+    /// `spec/master.md §5.5`
+    private mutating func start(with candidates: [NID], _ context: inout Context) {
+        let isLoaded = recovery.isLoaded && table.isFilled
+        var changed: [NodeKey] = []
+        for node in registry.identified(.storage) {
+            guard let nid = node.node.nid else { continue }
+            guard isLoaded ? members.contains(nid) : candidates.contains(nid) else { continue }
+            registry.setState(.running, of: node.key)
+            changed.append(node.key)
+        }
+        changed += forgetConnectingMasters(&context)
+        tell(changed, &context)
+        if isLoaded {
+            let changes = table.outdate(isRunning: registry.isRunning)
+            if !changes.isEmpty {
+                table.advance()
+                context.log(.info, "cells of absent nodes are out of date: \(describeCells())")
+                let notification = NotifyPartitionChanges(
+                    ptid: table.ptid ?? 0,
+                    replicas: table.replicas,
+                    cells: changes
+                )
+                for admin in registry.identified(.admin) {
+                    if let connection = admin.connection { connections.notify(connection, notification, &context) }
+                }
+            }
+        } else {
+            guard create(over: changed.compactMap { registry[$0] }.filter { $0.type == .storage }, &context) else {
+                return
+            }
+        }
+        enterVerification(&context)
+    }
+
+    private mutating func create(over nodes: [RegisteredNode], _ context: inout Context) -> Bool {
+        let created = tweakMembers(nodes)
+        table = PartitionTable(partitions: configuration.partitions, replicas: configuration.replicas)
+        do {
+            let tweak = try table.create(over: created)
+            if tweak.ignoresTopology { warnAboutTopology(&context) }
+        } catch {
+            context.log(.error, "no partition table can be made: \(error)")
+            return false
+        }
+        members = Set(created.map(\.nid))
+        context.log(.info, "partition table 1 is created over \(created.count) storages: \(describeCells())")
+        for admin in registry.identified(.admin) {
+            if let connection = admin.connection { connections.notify(connection, fullTable, &context) }
+        }
+        return true
+    }
+
+    func tweakMembers(_ nodes: [RegisteredNode]) -> [TweakMember] {
+        nodes.compactMap { node in node.node.nid.map { TweakMember($0, devicePath: node.devicePath) } }
+    }
+
+    func warnAboutTopology(_ context: inout Context) {
+        context.log(
+            .warning,
+            "the devices of the storages do not allow the best resilience: the failure of one may make data unavailable"
+        )
+    }
+}

@@ -1,0 +1,179 @@
+import MessagePack
+import NEOEngine
+import NEOProtocol
+import NEOTopology
+import OrderedCollections
+
+/// Identification of the nodes that connect to the primary (`spec/master.md §2.4`). The whole of it is one turn: nothing
+/// comes between what others are told, the answer, the list of nodes and the table.
+extension MasterCore {
+    mutating func identify(_ request: RequestIdentification, _ source: Source, _ context: inout Context) {
+        guard request.cluster == configuration.cluster else {
+            return refuse(source, "invalid cluster name", &context)
+        }
+        if let requested = request.address, requested == address {
+            return refuse(source, "address conflict", &context)
+        }
+        if !election.isPrimary { return redirect(request, source, &context) }
+        if request.type == .master, electionIsLost(to: request) {
+            return yield(to: request, source, &context)
+        }
+        let designation = registry.designate(request, own: ownKey)
+        if case .refused(let text) = designation { return refuse(source, text, &context) }
+        guard let newPartitions = newPartitions(request) else {
+            return refuse(source, "new_nid names partitions that do not exist", &context)
+        }
+        if case .reconnected(let key) = designation, let old = registry[key]?.connection {
+            disconnect(old, "it identifies again on another connection", &context)
+        }
+        // The loss of the old connection may have changed all that matters here, the entry included.
+        let known = registry.designate(request, own: ownKey)
+        guard let state = admit(request, designation: known, newPartitions, source, &context) else { return }
+        guard let key = register(request, designation: known, state, &context) else {
+            return refuse(source, "no id is left", &context)
+        }
+        registry.update(key) { node in
+            node.node.idTimestamp = timestamps.next(context.wallTime)
+            node.take(request.extra)
+        }
+        tell([key], &context)
+        if !newPartitions.isEmpty, let nid = registry[key]?.node.nid {
+            let changes = newPartitions.map { CellChange(partition: $0, nid: nid, state: .outOfDate) }
+            members.insert(nid)
+            table.apply(changes)
+            tell(changes, &context)
+        }
+        if unidentified.remove(source.connection) != nil { context.cancelTimer(.identification(source.connection)) }
+        registry.update(key) { $0.connection = source.connection }
+        guard let node = registry[key] else { return }
+        context.log(.info, "\(node) is identified, \(node.state.name)")
+        connections.answer(
+            source.connection,
+            to: source.request,
+            AcceptIdentification(type: .master, nid: nid, yourNID: node.node.nid),
+            &context
+        )
+        tellAll(to: node, &context)
+        introduce(node, source.connection, &context)
+    }
+
+    /// What follows the list of nodes.
+    private mutating func introduce(_ node: RegisteredNode, _ connection: ConnectionID, _ context: inout Context) {
+        switch node.type {
+        case .master:
+            break
+        case .client, .admin:
+            connections.notify(connection, fullTable, &context)
+        case .storage:
+            if clusterState == .recovering {
+                askRecovery(node, &context)
+            } else {
+                connections.notify(connection, fullTable, &context)
+                if clusterState == .running, node.state == .running { startOperation(node, &context) }
+            }
+        }
+    }
+
+    /// Accepts or refuses by type and state of the cluster.
+    /// - Returns: the state of the node; nil if it was refused.
+    private mutating func admit(
+        _ request: RequestIdentification,
+        designation: Designation,
+        _ newPartitions: [PartitionID],
+        _ source: Source,
+        _ context: inout Context
+    ) -> NodeState? {
+        switch request.type {
+        case .admin:
+            return .running
+        case .master:
+            guard request.address != nil else {
+                refuse(source, "a master must say its address", &context)
+                return nil
+            }
+            return .running
+        case .client:
+            guard clusterState == .running, departure == .none else {
+                refuseNotReady(source, &context)
+                return nil
+            }
+            return .running
+        case .storage:
+            switch clusterState {
+            case .stopping, .stoppingBackup:
+                refuseNotReady(source, &context)
+                return nil
+            case .recovering:
+                guard request.address != nil else {
+                    refuseNotReady(source, &context)
+                    return nil
+                }
+                return .pending
+            case .verifying, .running, .startingBackup, .backingUp:
+                guard request.address != nil else {
+                    guard request.nid == nil, !newPartitions.isEmpty else {
+                        refuse(source, "a storage must say its address", &context)
+                        return nil
+                    }
+                    return .down
+                }
+                // Only those that have a place in the table take part without being added (`§18.4`).
+                guard case .known(let key) = designation, let nid = registry[key]?.node.nid, nid == request.nid,
+                    members.contains(nid)
+                else { return .pending }
+                return .running
+            }
+        }
+    }
+
+    /// The partitions of a copied database that asks for an id of its own.
+    /// - Returns: nil if there are no such partitions.
+    private func newPartitions(_ request: RequestIdentification) -> [PartitionID]? {
+        guard request.type == .storage, let values = request.extra["new_nid"]?.array else { return [] }
+        var partitions: [PartitionID] = []
+        for value in values {
+            guard let number = value.integer, let partition = PartitionID(exactly: number),
+                table.rows.indices.contains(partition), !partitions.contains(partition)
+            else { return nil }
+            partitions.append(partition)
+        }
+        return partitions
+    }
+
+    /// Decides the id (`§2.5`) and puts the node into the registry, without its connection.
+    /// - Returns: nil if no id is left.
+    private mutating func register(
+        _ request: RequestIdentification,
+        designation: Designation,
+        _ state: NodeState,
+        _ context: inout Context
+    ) -> NodeKey? {
+        let reserved = table.nids
+        let existing: NodeKey?
+        // An id of another namespace is replaced: it could be mistaken for that of another node (`§18.5`).
+        var wanted = request.nid.flatMap { $0.type == request.type && $0.rawValue & 0xff_ffff != 0 ? $0 : nil }
+        switch designation {
+        case .known(let key):
+            existing = key
+        case .new, .refused, .reconnected:
+            existing = nil
+        case .newWithoutNID:
+            existing = nil
+            wanted = nil
+        case .newAtAddress(let other):
+            existing = nil
+            registry.update(other) { $0.node.address = nil }
+            tell([other], &context)
+        }
+        if let holder = wanted.flatMap({ registry[$0] }), holder.key != existing { wanted = nil }
+        let kept = existing.flatMap { registry[$0]?.node.nid }
+        guard let nid = wanted ?? kept ?? registry.freeNID(request.type, reserved: reserved) else { return nil }
+        let key = existing ?? registry.add(Node(type: request.type, state: state))
+        registry.update(key) { node in
+            node.node.nid = nid
+            node.node.address = request.address
+            node.node.state = state
+        }
+        return key
+    }
+}

@@ -1,0 +1,66 @@
+import MessagePack
+import NEOEngine
+import NEOProtocol
+import NEOTopology
+import NIOCore
+
+/// One life of a node in the registry of the master. Never used again: a client that comes back is another one, even
+/// if it gets the same id.
+struct NodeKey: Hashable, Comparable, Sendable {
+    let number: Int
+
+    static func < (left: NodeKey, right: NodeKey) -> Bool { left.number < right.number }
+}
+
+/// What the primary master knows of a node (`spec/master.md §2.3`).
+struct RegisteredNode: Hashable, Sendable {
+    let key: NodeKey
+    var node: Node
+    /// The connection on which the node identified, as long as it is there.
+    var connection: ConnectionID?
+    /// Path of the device of a storage, for the topology.
+    var devicePath: [[UInt8]] = []
+    /// The client may not write.
+    var isReadOnly = false
+    /// The client is the primary master of this backup cluster.
+    var backupCluster: [UInt8]?
+    /// The backup clusters that an admin monitors.
+    var monitoredClusters: [[UInt8]] = []
+
+    var type: NodeType { node.type }
+    var state: NodeState { node.state }
+    var isIdentified: Bool { connection != nil }
+
+    /// Takes what is of use in the properties sent at identification (`spec/master.md §2.4`).
+    mutating func take(_ extra: Properties) {
+        switch type {
+        case .storage:
+            devicePath = (extra["devpath"]?.array ?? []).compactMap(\.octets)
+        case .client:
+            backupCluster = extra["backup"]?.octets
+            isReadOnly = extra["read_only"]?.bool ?? (backupCluster != nil)
+        case .admin:
+            monitoredClusters = (extra["backup"]?.array ?? []).compactMap(\.octets)
+        case .master:
+            break
+        }
+    }
+}
+
+extension RegisteredNode: CustomStringConvertible {
+    /// For logs: `storage S1 at 127.0.0.1:20000`.
+    var description: String {
+        let name = "\(type.name.lowercased()) \(node.nid?.description ?? "without id")"
+        return node.address.map { "\(name) at \($0)" } ?? name
+    }
+}
+
+extension MessagePackValue {
+    fileprivate var octets: [UInt8]? {
+        switch self {
+        case .binary(let bytes): Array(bytes.readableBytesView)
+        case .string(let text): Array(text.utf8)
+        default: nil
+        }
+    }
+}

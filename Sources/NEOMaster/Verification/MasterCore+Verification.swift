@@ -1,0 +1,179 @@
+import NEOEngine
+import NEOProtocol
+import NEOTopology
+import OrderedCollections
+
+/// VERIFYING: interrupted commits are finished or dropped, then the last ids are read (`spec/master.md §6`).
+extension MasterCore {
+    mutating func enterVerification(_ context: inout Context) {
+        clusterState = .verifying
+        context.log(.info, "the cluster is VERIFYING")
+        for node in registry.identified {
+            guard let connection = node.connection else { continue }
+            connections.notify(connection, NotifyClusterInformation(state: .verifying), &context)
+            if node.type == .storage { connections.notify(connection, fullTable, &context) }
+        }
+        transactions = TransactionTable()
+        delayed = []
+        packs = PackOrders()
+        verification = Verification()
+        let nids = identifiedReadable
+        verification.begin(.lockedTransactions, awaiting: nids)
+        for nid in nids {
+            guard let connection = registry.connection(of: nid) else { continue }
+            connections.ask(connection, AskLockedTransactions(), then: .lockedTransactions(period: period), &context)
+        }
+        if nids.isEmpty { decideInterrupted(&context) }
+    }
+
+    /// The identified storages that have a readable cell.
+    var identifiedReadable: [NID] {
+        table.readableNIDs.sorted().filter { registry.connection(of: $0) != nil }
+    }
+
+    mutating func lockedTransactionsAnswered(
+        _ answer: AnswerLockedTransactions,
+        _ nid: NID,
+        _ source: Source,
+        _ context: inout Context
+    ) {
+        guard clusterState == .verifying, verification.step == .lockedTransactions else { return }
+        if let wrong = answer.transactions.first(where: { $0.key > .max || ($0.value.map { $0 > .max } ?? false) }) {
+            return refuse(source, "transaction \(wrong.key) is out of range", &context)
+        }
+        guard verification.awaited.contains(nid) else { return }
+        for ttid in verification.add(answer.transactions, from: nid) {
+            context.log(.error, "\(nid) has locked transaction \(ttid) with another TID than other storages")
+        }
+        if verification.answered(nid) { decideInterrupted(&context) }
+    }
+
+    private mutating func decideInterrupted(_ context: inout Context) {
+        verification.decide()
+        askNextFinalTID(&context)
+    }
+
+    private mutating func askNextFinalTID(_ context: inout Context) {
+        let table = table
+        let registry = registry
+        let question = verification.nextQuestion { ttid in
+            table.cells(of: table.partition(of: ttid))
+                .filter { $0.state.isReadable && registry.connection(of: $0.nid) != nil }.map(\.nid)
+        }
+        switch question {
+        case .askFinalTID(let ttid, let nid):
+            guard let connection = registry.connection(of: nid) else { return }
+            connections.ask(connection, AskFinalTID(ttid: ttid), then: .finalTID(ttid, period: period), &context)
+        case .none:
+            validate(&context)
+            askLastIDs(&context)
+        }
+    }
+
+    mutating func finalTIDAnswered(
+        _ answer: AnswerFinalTID,
+        _ ttid: TTID,
+        _ nid: NID,
+        _ source: Source,
+        _ context: inout Context
+    ) {
+        guard clusterState == .verifying else { return }
+        if let tid = answer.tid, tid > .max {
+            return refuse(source, "final TID \(tid) is out of range", &context)
+        }
+        if verification.finalTID(answer.tid, of: ttid, from: nid) { askNextFinalTID(&context) }
+    }
+
+    private mutating func validate(_ context: inout Context) {
+        for (ttid, tid, nids) in verification.validations {
+            context.log(.info, "interrupted transaction \(ttid) is committed as \(tid)")
+            for nid in nids {
+                guard let connection = registry.connection(of: nid) else { continue }
+                connections.notify(connection, ValidateTransaction(ttid: ttid, tid: tid), &context)
+            }
+        }
+        for ttid in verification.dropped {
+            context.log(.info, "interrupted transaction \(ttid) is dropped: its commit was not decided")
+        }
+    }
+
+    private mutating func askLastIDs(_ context: inout Context) {
+        let storages = registry.identified(.storage)
+        verification.begin(.lastIDs, awaiting: storages.compactMap(\.node.nid))
+        for node in storages {
+            guard let connection = node.connection else { continue }
+            connections.ask(connection, AskLastIDs(), then: .lastIDs(period: period), &context)
+        }
+        if storages.isEmpty { askPackOrders(&context) }
+    }
+
+    mutating func lastIDsAnswered(
+        _ answer: AnswerLastIDs,
+        _ nid: NID,
+        _ source: Source,
+        _ context: inout Context
+    ) {
+        guard clusterState == .verifying, verification.step == .lastIDs else { return }
+        if let tid = answer.lastTID, tid > .max {
+            return refuse(source, "last TID \(tid) is out of range", &context)
+        }
+        guard verification.awaited.contains(nid) else { return }
+        verification.add(answer)
+        if verification.answered(nid) { askPackOrders(&context) }
+    }
+
+    private mutating func askPackOrders(_ context: inout Context) {
+        transactions.recovered(
+            last: verification.lastTID,
+            lastOID: verification.lastOID,
+            first: verification.firstTID
+        )
+        if let tid = recovery.truncateTID {
+            context.log(.info, "the database is truncated after \(tid)")
+            recovery.truncateTID = nil
+        }
+        context.log(.info, "last transaction \(verification.lastTID), last object \(verification.lastOID)")
+        let nids = identifiedReadable
+        let completed = packs.completion(of: table.readableNIDs)
+        let minimum = completed.map { TID(min($0.rawValue, TID.max.rawValue) + 1) } ?? .zero
+        verification.begin(.packOrders, awaiting: nids)
+        for nid in nids {
+            guard let connection = registry.connection(of: nid) else { continue }
+            connections.ask(connection, AskPackOrders(min: minimum), then: .packOrders(period: period), &context)
+        }
+        if nids.isEmpty { enterService(&context) }
+    }
+
+    mutating func packOrdersAnswered(_ answer: AnswerPackOrders, _ nid: NID, _ context: inout Context) {
+        guard clusterState == .verifying, verification.step == .packOrders, verification.awaited.contains(nid)
+        else { return }
+        packs.merge(answer.orders)
+        if verification.answered(nid) { enterService(&context) }
+    }
+
+    /// A storage was lost and the cluster is still operational: it is not awaited any more.
+    mutating func storageLostInVerification(_ nid: NID, _ context: inout Context) {
+        verification.lost(nid)
+        let wasAwaited = verification.awaited.contains(nid)
+        let isComplete = verification.answered(nid)
+        guard wasAwaited, isComplete else { return }
+        switch verification.step {
+        case .lockedTransactions: decideInterrupted(&context)
+        case .finalTIDs: askNextFinalTID(&context)
+        case .lastIDs: askPackOrders(&context)
+        case .packOrders: enterService(&context)
+        case .done: break
+        }
+    }
+
+    private mutating func enterService(_ context: inout Context) {
+        verification = Verification()
+        clusterState = .running
+        context.log(.info, "the cluster is RUNNING")
+        for node in registry.identified {
+            guard let connection = node.connection else { continue }
+            connections.notify(connection, NotifyClusterInformation(state: .running), &context)
+            if node.type == .storage, node.state == .running { startOperation(node, &context) }
+        }
+    }
+}
