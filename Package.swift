@@ -30,6 +30,7 @@ let package = Package(
             pkgConfig: "zlib",
             providers: [.apt(["zlib1g-dev"])]
         ),
+        .systemLibrary(name: "CNEOClient"),
         .target(
             name: "MessagePack",
             dependencies: [.product(name: "NIOCore", package: "swift-nio")],
@@ -118,7 +119,7 @@ let package = Package(
         ),
         .target(
             name: "NEOClientC",
-            dependencies: ["NEOClient", "NEOTransport"],
+            dependencies: ["CNEOClient", "NEOClient", "NEOTransport"],
             swiftSettings: settings
         ),
         .target(

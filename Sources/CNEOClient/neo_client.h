@@ -1,0 +1,288 @@
+#ifndef NEO_CLIENT_H
+#define NEO_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The client of NEO for programs that are not written in Swift: what libNEOClientC exports.
+ *
+ * This text is read by a C compiler, by Swift, and by Python's cffi (which skips the lines that begin with '#'):
+ * plain declarations only.
+ *
+ * THREADS. Every function may be called by any thread at any time, except that the calls about one transaction are made
+ * by one thread at a time. A function marked [blocks] may wait for the network, for the cluster, or for another thread;
+ * all others return within microseconds. Whoever holds a lock that a callback needs (Python's global lock!) must release
+ * it around *every* call: even those that do not block take a lock of the client for a moment.
+ *
+ * ERRORS. A function that can fail returns NULL when it succeeded, else an error that the caller releases with
+ * neo_error_release. Output arguments are written only on success.
+ *
+ * OWNERSHIP. Bytes passed in are copied (or compressed) before the call returns. Bytes given back belong to the structure
+ * that holds them, until that structure is released. Strings are UTF-8 and end with NUL; data and metadata are counted.
+ *
+ * IDENTIFIERS. oid, tid and serial are 8 bytes, big-endian, without alignment.
+ *
+ * FORK. In a child process, only neo_client_abandon and neo_client_close may be called on a client opened by its parent;
+ * other functions fail with NEO_FORKED.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct neo_client neo_client;
+typedef struct neo_transaction neo_transaction;
+
+enum {
+    NEO_OBJECT_NOT_FOUND = 1,       /* no such object, or its record is a deletion */
+    NEO_REVISION_NOT_FOUND = 2,     /* the object exists, but has no revision that satisfies the request */
+    NEO_TRANSACTION_NOT_FOUND = 3,
+    NEO_WRONG_CHECKSUM = 4,         /* all replicas have a damaged record: oid, serial */
+    NEO_PRIMARY_MASTER_LOST = 5,    /* while reading: the whole transaction can be tried again */
+    NEO_UNAVAILABLE = 6,            /* nothing was committed: the whole transaction can be tried again */
+    NEO_CONFLICT = 7,               /* not resolvable: oid, serial = current, base, data */
+    NEO_READ_CONFLICT = 8,          /* an object that was only read changed: oid, serial = current, base = read */
+    NEO_READ_ONLY = 9,
+    NEO_TRANSACTION_STATE = 10,     /* the transaction is not in the right state for this call */
+    NEO_UNDO_PACK = 11,             /* a record needed by an undo was packed meanwhile */
+    NEO_NOT_IMPLEMENTED = 12,
+    NEO_REFUSED = 13,               /* a node refused the request, for a reason given by the message */
+    NEO_INVALID_ARGUMENT = 14,      /* nothing was sent */
+    NEO_OUTCOME_UNKNOWN = 15,       /* the transaction may be committed or not */
+    NEO_CLOSED = 16,
+    NEO_FORKED = 17,
+    NEO_INTERRUPTED = 18,           /* the callback `interrupted` asked to stop waiting */
+    NEO_INTERNAL_ERROR = 19
+};
+
+typedef struct {
+    int32_t code;
+    const char *message;            /* what was expected, what came, from whom */
+    int32_t has_oid;
+    int32_t has_serial;
+    int32_t has_base;
+    uint8_t oid[8];
+    uint8_t serial[8];
+    uint8_t base[8];
+    const uint8_t *data;            /* of a conflict; NULL for none */
+    int64_t length;
+} neo_error;
+
+void neo_error_release(neo_error *error);
+
+/* ---- What the client tells the program -------------------------------------------------------------------------- */
+
+enum {
+    NEO_DELIVERY_INVALIDATE = 1,        /* another client committed `tid`, which changed `oids` */
+    NEO_DELIVERY_INVALIDATE_ALL = 2,    /* transactions may have been missed: trust nothing that was kept */
+    NEO_DELIVERY_FINISHED = 3           /* `transaction` of this client is committed as `tid` */
+};
+
+typedef struct {
+    int32_t kind;
+    uint8_t tid[8];
+    const uint8_t *oids;                /* oid_count times 8 bytes */
+    int64_t oid_count;
+    neo_transaction *transaction;
+} neo_delivery;
+
+typedef struct {
+    void *context;                      /* passed to each callback */
+    /*
+     * Deliveries come one at a time, in the order of tids, from whatever thread reads the network: one that waits in a
+     * [blocks] function, or a thread of the client. No lock of the client is held meanwhile. neo_last_transaction shows
+     * `tid` only after the delivery about it returned, and before the next one begins; a load that could see what `tid`
+     * changed waits until then. The callback must not call functions of this client, except neo_client_is_connected.
+     * Exactly one NEO_DELIVERY_FINISHED comes for each neo_transaction_finish that succeeds, before it returns; none
+     * for one that fails.
+     */
+    void (*deliver)(void *context, const neo_delivery *delivery);
+    /*
+     * Called about every 100 ms by each thread that waits in a [blocks] function, without any lock held. Not 0: the
+     * function returns NEO_INTERRUPTED at once; what it asked is forgotten, and the client stays usable. Never called
+     * while neo_transaction_finish waits for the outcome. May be NULL.
+     */
+    int32_t (*interrupted)(void *context);
+    /* Levels are those of Python: 10 debug, 20 information, 30 warning, 40 error. Any thread. May be NULL. */
+    void (*log)(void *context, int32_t level, const char *message);
+} neo_callbacks;
+
+/* ---- Opening and closing ---------------------------------------------------------------------------------------- */
+
+/*
+ * Makes a client of the cluster. Resolves the names of the masters, and connects to nothing: the first call that needs
+ * the cluster waits for it.
+ *
+ * Options, as text (option_names[i] has the value option_values[i]):
+ *   master_nodes           addresses of masters separated by white space: required
+ *   name                   name of the cluster: required
+ *   compress               "1" (default): zlib at its default level; "0": never; "zlib=N": at level N
+ *   cache_size             bytes of the record cache; 0 for none; default 20971520
+ *   read_only              "1" or "0" (default)
+ *   ignore_wrong_checksum  "1" or "0" (default)
+ *   dynamic_master_list    path of the file that keeps the known masters
+ *   ca, cert, key          paths of PEM files: all three or none
+ *   wait_timeout           seconds (a decimal fraction is accepted) that a call waits for a master; default: for ever
+ * An unknown option, or a value that is not acceptable: NEO_INVALID_ARGUMENT.
+ */
+neo_error *neo_client_open(
+    const char *const *option_names, const char *const *option_values, size_t option_count,
+    const neo_callbacks *callbacks, neo_client **client);
+
+/*
+ * [blocks, briefly] Closes the connections; calls in progress in other threads fail with NEO_CLOSED, and so does every
+ * later one. After it returned no callback is running and none will be made. Idempotent; not to be called by a callback.
+ * The handle stays valid until neo_client_release. Open transactions are aborted; release them as usual.
+ */
+void neo_client_close(neo_client *client);
+
+/* Frees a closed client. No other call about it may be in progress or follow. */
+void neo_client_release(neo_client *client);
+
+/*
+ * In a child process after fork: closes the descriptors inherited from the parent without sending anything. Takes no
+ * lock; memory of the client is not freed. The handle is not valid any more, nor those of its transactions.
+ */
+void neo_client_abandon(neo_client *client);
+
+/* 1 if a primary master accepted this client and its connection lives, else 0. */
+int32_t neo_client_is_connected(neo_client *client);
+
+/* ---- Reading ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const uint8_t *data;            /* as the program stored it; not NULL even when length is 0 */
+    int64_t length;
+    uint8_t serial[8];
+    int32_t has_next;
+    uint8_t next[8];                /* if has_next: the following revision. Else this one is current, as far as known */
+    void *owner;                    /* what neo_record_release releases */
+} neo_record;
+
+/*
+ * [blocks, not if the record is cached] The revision current at neo_last_transaction; the greatest one smaller than
+ * `before`; exactly `serial`. NEO_OBJECT_NOT_FOUND, NEO_REVISION_NOT_FOUND, NEO_WRONG_CHECKSUM,
+ * NEO_PRIMARY_MASTER_LOST, NEO_UNAVAILABLE…
+ */
+neo_error *neo_load(neo_client *client, const uint8_t *oid, neo_record *record);
+neo_error *neo_load_before(neo_client *client, const uint8_t *oid, const uint8_t *before, neo_record *record);
+neo_error *neo_load_serial(neo_client *client, const uint8_t *oid, const uint8_t *serial, neo_record *record);
+
+void neo_record_release(neo_record *record);
+
+/* Begins to fetch what neo_load_before of each oid would need; waits for nothing. oids: count times 8 bytes. */
+neo_error *neo_prefetch(neo_client *client, const uint8_t *oids, size_t count, const uint8_t *before);
+
+/* The last transaction whose delivery is complete. [blocks] for the first connection only; later an atomic read. */
+neo_error *neo_last_transaction(neo_client *client, uint8_t *tid);
+
+/* [blocks] When it returns, neo_last_transaction covers every transaction that was finished before the call. */
+neo_error *neo_sync(neo_client *client);
+
+/* [blocks, once in a hundred calls] An oid that was never given. */
+neo_error *neo_new_oid(neo_client *client, uint8_t *oid);
+
+/* ---- Writing ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint8_t oid[8];
+    uint8_t serial[8];              /* the current revision, committed by another transaction */
+    uint8_t base[8];                /* the revision that this transaction started from */
+    const uint8_t *data;            /* what this transaction stored; NULL for a deletion */
+    int64_t length;
+} neo_conflict;
+
+typedef struct {
+    const neo_conflict *conflicts;
+    int64_t count;
+    void *owner;                    /* what neo_conflicts_release releases */
+} neo_conflicts;
+
+void neo_conflicts_release(neo_conflicts *conflicts);
+
+/*
+ * [blocks] Begins a transaction. `tid` is NULL, or the tid it must get (import). The metadata are stored verbatim.
+ * The handle is valid until neo_transaction_release, whatever happens to the transaction.
+ */
+neo_error *neo_transaction_begin(
+    neo_client *client, const uint8_t *tid,
+    const uint8_t *user, int64_t user_length,
+    const uint8_t *description, int64_t description_length,
+    const uint8_t *extension, int64_t extension_length,
+    neo_transaction **transaction);
+
+/*
+ * [blocks only while too many bytes are in flight] Stores `data` over the revision `serial` (zeros: a new object), or
+ * deletes the object when `data` is NULL. Storages answer later: `conflicts` gives the conflicts known so far, of this or
+ * of earlier stores of the transaction, each once. The caller resolves each of them, in the order given, by
+ * neo_transaction_resolve, or aborts. Conflicts that nothing can resolve (deletions, new objects) are errors
+ * (NEO_CONFLICT), as is a checked object that changed (NEO_READ_CONFLICT).
+ */
+neo_error *neo_transaction_store(
+    neo_transaction *transaction, const uint8_t *oid, const uint8_t *serial,
+    const uint8_t *data, int64_t length, neo_conflicts *conflicts);
+
+/*
+ * [blocks like neo_transaction_store] Stores what merges a conflict: `serial` is that of the conflict. It may report new
+ * conflicts, about the same object too. When the caller needs to read the revisions to merge, neo_load_serial of
+ * conflict.serial succeeds without further ado: its invalidation was delivered before the conflict is reported.
+ */
+neo_error *neo_transaction_resolve(
+    neo_transaction *transaction, const uint8_t *oid, const uint8_t *serial,
+    const uint8_t *data, int64_t length, neo_conflicts *conflicts);
+
+/* [blocks like neo_transaction_store] Makes the commit depend on `serial` being current. */
+neo_error *neo_transaction_check_current_serial(
+    neo_transaction *transaction, const uint8_t *oid, const uint8_t *serial, neo_conflicts *conflicts);
+
+/*
+ * [blocks] Waits for the answers to all stores, then makes the transaction durable on the storages. If conflicts.count is
+ * not 0, it has not voted: resolve them, and call it again. After it succeeded with no conflict, neo_transaction_finish
+ * fails only if the cluster does.
+ */
+neo_error *neo_transaction_vote(neo_transaction *transaction, neo_conflicts *conflicts);
+
+/*
+ * [blocks] Commits a transaction that voted, and gives its tid. If the master is lost meanwhile, finds out what became of
+ * the transaction: waits for the cluster as long as the option wait_timeout allows (NEO_OUTCOME_UNKNOWN then).
+ */
+neo_error *neo_transaction_finish(neo_transaction *transaction, uint8_t *tid);
+
+/* Gives up a transaction at any point before finish. Without effect on one that ended. */
+void neo_transaction_abort(neo_transaction *transaction);
+
+/* Frees the handle; aborts the transaction if it did not end. Valid after neo_client_close. NULL is accepted. */
+void neo_transaction_release(neo_transaction *transaction);
+
+/* ---- Looking inside --------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int64_t maximum_bytes;
+    int64_t bytes;
+    int64_t record_count;
+    int64_t hit_count;
+    int64_t miss_count;
+} neo_cache_statistics;
+
+neo_error *neo_cache_get_statistics(neo_client *client, neo_cache_statistics *statistics);
+neo_error *neo_cache_clear(neo_client *client);
+
+enum {
+    NEO_NODE_MASTER = 0,
+    NEO_NODE_STORAGE = 1
+};
+
+/*
+ * The known nodes of a type, one a line: "<host> <port> <nid or -> <state or ->". Release the text with
+ * neo_text_release.
+ */
+neo_error *neo_nodes(neo_client *client, int32_t node_type, char **text);
+
+void neo_text_release(char *text);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
