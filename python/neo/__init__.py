@@ -1,0 +1,1 @@
+"""NEO: a distributed and redundant storage for ZODB."""

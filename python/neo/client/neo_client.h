@@ -1,0 +1,1 @@
+../../../Sources/CNEOClient/neo_client.h

@@ -1,0 +1,123 @@
+"""Names, options, ZConfig and URIs: nothing here needs a cluster."""
+
+import socket
+from io import StringIO
+
+import pytest
+import ZConfig
+import ZODB.config
+from zope.interface.verify import verifyObject
+
+from neo.client._addresses import parse_address
+from neo.client.config import compress
+from neo.client.Storage import Storage
+from neo.client.zodburi import zconfig_of
+
+
+def section(body):
+    return ZODB.config.storageFromFile(StringIO(f'%import neo.client\n<NEOStorage>\n{body}\n</NEOStorage>\n'))
+
+
+@pytest.fixture
+def storage():
+    storage = Storage('127.0.0.1:1', 'cluster')
+    yield storage
+    storage.close()
+
+
+def test_names(storage):
+    assert f'{type(storage).__module__}.{type(storage).__name__}' == 'neo.client.Storage.Storage'
+    assert storage.getName() == storage.sortKey() == storage.__name__ == 'NEOStorage(cluster)'
+    assert storage.isReadOnly() is False
+    from ZODB.Connection import TransactionMetaData
+    import neo.client
+    assert neo.client.TransactionMetaData is TransactionMetaData
+
+
+def test_interfaces(storage):
+    for interface in type(storage).__implemented__:
+        assert verifyObject(interface, storage)
+
+
+@pytest.mark.parametrize('word, address', [
+    ('host:1', ('host', 1)),
+    ('host', ('host', 0)),
+    ('[::1]:2', ('::1', 2)),
+    ('[::1]', ('::1', 0)),
+    ('::1', ('::1', 0)),
+])
+def test_address(word, address):
+    assert parse_address(word) == address
+
+
+@pytest.mark.parametrize('word', ['host:x', 'host:65536', '[::1', '[::1]2'])
+def test_bad_address(word):
+    with pytest.raises(ValueError):
+        parse_address(word)
+
+
+def test_constructor_refuses():
+    with pytest.raises(ValueError):
+        Storage(' ', 'cluster')
+    with pytest.raises(TypeError):
+        Storage('127.0.0.1:1', 'cluster', colour='blue')
+    with pytest.raises(ValueError):
+        Storage('127.0.0.1:1', 'cluster', ca='ca.pem')
+    with pytest.raises(socket.gaierror):
+        Storage('no-such-host.invalid:1', 'cluster')
+
+
+@pytest.mark.parametrize('text, value', [
+    ('true', True), ('off', False), ('zlib', (0, None)), ('zlib=1', (0, 1)), ('zlib=9', (0, 9))])
+def test_compress(text, value):
+    assert compress(text) == value
+    section(f'master_nodes 127.0.0.1:1\nname c\ncompress {text}').close()
+
+
+@pytest.mark.parametrize('text', ['9', 'best', '0', 'zlib=0', 'zlib=100', 'zlib=', 'zstd'])
+def test_bad_compress(text):
+    with pytest.raises(ValueError):
+        compress(text)
+
+
+def test_zconfig():
+    storage = section(
+        'master_nodes 127.0.0.1:1 [::1]:2\nname my cluster\nread-only true\ncache-size 1MB\n'
+        'ignore-wrong-checksum yes\nwait-timeout 1.5')
+    assert storage.getName() == 'NEOStorage(my cluster)'
+    assert storage.isReadOnly() is True
+    assert storage._cache.max_size == 1 << 20
+    assert [node.getAddress() for node in storage.app.nm.getMasterList()] == [('127.0.0.1', 1), ('::1', 2)]
+    storage.close()
+
+
+@pytest.mark.parametrize('line', ['read_only true', 'read-only 1', 'master-nodes x:1', 'cache_size 1MB'])
+def test_zconfig_refuses(line):
+    with pytest.raises(ZConfig.ConfigurationError):
+        section(f'master_nodes 127.0.0.1:1\nname c\n{line}')
+
+
+def test_uri():
+    text, keywords = zconfig_of('neo://my%20cluster@m1:1,m2:2?compress=false&connection_pool_size=3&read_only=True')
+    assert text == (
+        '%import neo.client\n<NEOStorage>\n  master_nodes\tm1:1 m2:2\n  name\tmy cluster\n  compress\tfalse\n'
+        '  read-only\tTrue\n</NEOStorage>\n')
+    assert keywords == {'connection_pool_size': '3'}
+
+
+def test_uri_with_tls(monkeypatch):
+    for option in 'ca', 'cert', 'key':
+        monkeypatch.delenv(f'NEO_{option.upper()}', raising=False)
+    with pytest.raises(ValueError):
+        zconfig_of('neos://c@m:1?ca=a')
+    monkeypatch.setenv('NEO_CERT', '/b')
+    monkeypatch.setenv('NEO_KEY', '/c')
+    text, _ = zconfig_of('neos://c@m:1?ca=/a')
+    assert text.splitlines()[4:7] == ['  ca\t/a', '  cert\t/b', '  key\t/c']
+
+
+@pytest.mark.parametrize('uri', [
+    'http://c@m:1', 'neo://m:1', 'neo://c@m:1/path', 'neo://c@m:1#f', 'neo://c@m:1?name=x', 'neo://c%0Ax@m:1'])
+def test_uri_refuses(uri):
+    with pytest.raises(ValueError):
+        zconfig_of(uri)
