@@ -154,7 +154,14 @@ class Storage(ConflictResolvingStorage):
     def history(self, oid, size=1, filter=None):
         raise Unsupported('history')
 
+    def undo(self, transaction_id, transaction):
+        if self.app.read_only:
+            raise ReadOnlyError()
+        raise Unsupported('undo')
+
     def pack(self, t, referencesf=None, gc=None):
+        if self.app.read_only:
+            raise ReadOnlyError()
         raise Unsupported('pack')
 
 

@@ -1,0 +1,359 @@
+"""Kills -9 master, storage and client processes at random points of a commit load, and checks what is left.
+
+    python python/tests/kill/killtest.py --rounds 200 [--seed N] [--storages 2] [--replicas 0] [--writers 3]
+
+Each writer is a process that commits transaction after transaction. Its n-th one writes, in different partitions,
+n to its two own counters, adds 1 to two counters shared by all writers (conflicts are resolved), and creates an object
+that holds n. Before it begins, the writer notes the new object in a journal; once the commit is acknowledged, it notes
+its TID, and makes the note durable. In each round, after random processes were killed and started again,
+
+1. the cluster must be RUNNING again, and every writer must commit again;
+2. every acknowledged transaction must be there, at its TID;
+3. every other one must be there as a whole, or not at all;
+4. at one snapshot, the two counters of each writer are equal, and so are the shared ones, whose value is the sum.
+
+At the end, the whole cluster is stopped and started once more, and everything is checked again. With the same seed the
+same processes are killed after the same delays; what they were doing then is up to the machine.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
+
+from cluster import Cluster  # noqa: E402
+
+from BTrees.Length import Length  # noqa: E402
+from ZODB.Connection import TransactionMetaData  # noqa: E402
+from ZODB.POSException import POSKeyError, StorageError  # noqa: E402
+from ZODB.tests.StorageTestBase import zodb_pickle, zodb_unpickle  # noqa: E402
+from ZODB.utils import p64, u64, z64  # noqa: E402
+from transaction.interfaces import TransientError  # noqa: E402
+
+RETRIED = StorageError, TransientError
+SHARED = p64(1), p64(2)
+
+
+def own_counters(writer):
+    return p64(10 + 2 * writer), p64(11 + 2 * writer)
+
+
+def snapshot_of(storage):
+    """A function that loads (data, serial) at the present state of the database."""
+    storage.sync()
+    before = p64(u64(storage.lastTransaction()) + 1)
+
+    def load(oid):
+        found = storage.loadBefore(oid, before)
+        if found is None:
+            raise POSKeyError(oid)
+        return found[:2]
+    return load
+
+
+def commit(storage, records):
+    txn = TransactionMetaData()
+    storage.tpc_begin(txn)
+    try:
+        for oid, serial, data in records:
+            storage.store(oid, serial, data, '', txn)
+        storage.tpc_vote(txn)
+        return storage.tpc_finish(txn)
+    except BaseException:
+        storage.tpc_abort(txn)
+        raise
+
+
+# A writer: one process
+
+def write(cluster_name, masters, journal, writer):
+    from neo.client.Storage import Storage
+    storage = Storage(masters, cluster_name)
+    own = own_counters(writer)
+    with open(journal, 'a') as notes:
+        # A note that was cut by a kill ends here.
+        notes.write('\n')
+        while True:
+            try:
+                load = snapshot_of(storage)
+                number = int(load(own[0])[0]) + 1
+                oid = storage.new_oid()
+                records = [(oid, z64, b'%d' % number)]
+                records += ((counter, load(counter)[1], b'%d' % number) for counter in own)
+                for counter in SHARED:
+                    data, serial = load(counter)
+                    length = zodb_unpickle(data)
+                    length.change(1)
+                    records.append((counter, serial, zodb_pickle(length)))
+                notes.write(f'try {number} {oid.hex()}\n')
+                notes.flush()
+                tid = commit(storage, records)
+            except RETRIED:
+                time.sleep(0.02)
+                continue
+            notes.write(f'done {number} {oid.hex()} {tid.hex()}\n')
+            notes.flush()
+            os.fsync(notes.fileno())
+
+
+class Writer:
+    """A writer process, and what its journal says."""
+
+    def __init__(self, cluster, index):
+        self.cluster = cluster
+        self.index = index
+        self.name = f'client{index}'
+        self.journal = cluster.directory / f'{self.name}.journal'
+        self.log = cluster.directory / f'{self.name}.log'
+        self.process = None
+        self.position = 0
+        #: number by oid, of transactions that were begun and not acknowledged.
+        self.tried = {}
+        #: (number, tid) by oid, of those that were acknowledged.
+        self.done = {}
+
+    def start(self):
+        with open(self.log, 'ab') as log:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__, '--write', self.cluster.name, self.cluster.masters, self.journal,
+                 str(self.index)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def is_running(self):
+        return self.process.poll() is None
+
+    def read_journal(self):
+        """Reads the notes that are complete. What was acknowledged since the last time."""
+        if not self.journal.exists():
+            return {}
+        with open(self.journal, 'rb') as notes:
+            notes.seek(self.position)
+            text = notes.read()
+        text = text[:text.rfind(b'\n') + 1]
+        self.position += len(text)
+        new = {}
+        for words in map(str.split, text.decode().splitlines()):
+            # Other lines are the beginnings of notes that a kill cut.
+            if len(words) == 3 and words[0] == 'try' and len(words[2]) == 16:
+                self.tried[bytes.fromhex(words[2])] = int(words[1])
+            elif len(words) == 4 and words[0] == 'done' and len(words[3]) == 16:
+                oid, tid = map(bytes.fromhex, words[2:])
+                self.tried.pop(oid, None)
+                self.done[oid] = new[oid] = int(words[1]), tid
+        return new
+
+
+# The killer
+
+class Violation(AssertionError):
+    """What must never happen."""
+
+
+class Test:
+
+    def __init__(self, options):
+        self.options = options
+        self.random = random.Random(options.seed)
+        self.cluster = Cluster(
+            storages=options.storages, partitions=options.partitions, replicas=options.replicas, name='kill',
+            directory=options.directory)
+        self.writers = [Writer(self.cluster, index) for index in range(options.writers)]
+        self.kills = {}
+        self.recovery_times = []
+        #: Transactions that were not acknowledged, at the end.
+        self.undecided = {'whole': 0, 'absent': 0}
+        self.storage = None
+
+    def run(self):
+        self.cluster.start()
+        self.storage = self.cluster.storage(cache_size=0)
+        zero = [(oid, z64, zodb_pickle(Length(0))) for oid in SHARED]
+        zero += ((oid, z64, b'0') for writer in self.writers for oid in own_counters(writer.index))
+        while True:
+            # Not to give the OIDs of the counters to anybody.
+            if u64(self.storage.new_oid()) > 10 + 2 * len(self.writers):
+                break
+        commit(self.storage, zero)
+        for writer in self.writers:
+            writer.start()
+        for number in range(1, self.options.rounds + 1):
+            self.round(number)
+        for writer in self.writers:
+            writer.kill()
+        self.storage.close()
+        self.cluster.stop()
+        self.cluster.start()
+        self.storage = self.cluster.storage(cache_size=0)
+        for writer in self.writers:
+            writer.read_journal()
+        self.check(everything=True)
+        self.storage.close()
+
+    def round(self, number):
+        time.sleep(self.random.uniform(0.05, self.options.load_seconds))
+        everybody = self.cluster.master_nodes + self.cluster.storage_nodes + self.writers
+        victims = self.random.sample(everybody, self.random.choice((1, 1, 1, 2, 2, 3, len(everybody))))
+        for victim in victims:
+            if isinstance(victim, Writer) and not victim.is_running:
+                raise Violation(f'{victim.name} stopped by itself: {self.cluster.tail(victim)}')
+            victim.kill()
+            self.kills[victim.name] = self.kills.get(victim.name, 0) + 1
+            time.sleep(self.random.choice((0, self.random.uniform(0, 0.3))))
+        begin = time.monotonic()
+        for victim in victims:
+            victim.start()
+            time.sleep(self.random.choice((0, self.random.uniform(0, 0.2))))
+        self.cluster.wait_running(self.options.timeout)
+        self.recovery_times.append(time.monotonic() - begin)
+        self.wait_commits()
+        summary = self.check()
+        print(f'{number:4}  killed {" ".join(victim.name for victim in victims):40} '
+              f'RUNNING after {self.recovery_times[-1]:5.2f} s  {summary}', flush=True)
+
+    def wait_commits(self):
+        """Until each writer had a commit acknowledged."""
+        deadline = time.monotonic() + self.options.timeout
+        waited = {writer: len(writer.done) for writer in self.writers}
+        for writer in self.writers:
+            writer.read_journal()
+            waited[writer] = len(writer.done)
+        while waited:
+            for writer in list(waited):
+                writer.read_journal()
+                if len(writer.done) > waited[writer]:
+                    del waited[writer]
+                elif not writer.is_running:
+                    raise Violation(f'{writer.name} stopped by itself: {self.cluster.tail(writer)}')
+            if time.monotonic() > deadline:
+                raise Violation(f'no commit of {[writer.name for writer in waited]} in {self.options.timeout} s')
+            time.sleep(0.02)
+
+    def check(self, everything=False):
+        """Compares the database with the journals, while the writers go on unless `everything`."""
+        deadline = time.monotonic() + self.options.timeout
+        while True:
+            try:
+                return self.check_once(everything)
+            except POSKeyError:
+                raise
+            except RETRIED:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def check_once(self, everything):
+        for writer in self.writers:
+            writer.read_journal()
+        load = snapshot_of(self.storage)
+        total = 0
+        for writer in self.writers:
+            (first, serial), (second, other_serial) = map(load, own_counters(writer.index))
+            if (first, serial) != (second, other_serial):
+                raise Violation(f'{writer.name}: its counters are {first} and {second}')
+            total += int(first)
+            acknowledged = max((number for number, _ in writer.done.values()), default=0)
+            if int(first) < acknowledged:
+                raise Violation(f'{writer.name}: {acknowledged} was acknowledged, its counters are {first}')
+            done = list(writer.done.items())
+            if not everything:
+                recent = done[-300:]
+                done = recent + self.random.sample(done[:-300], min(100, len(done) - len(recent)))
+            for oid, (number, tid) in done:
+                self.check_done(writer, load, oid, number, tid)
+            if everything:
+                numbers = {number for number, _ in writer.done.values()}
+                for oid, number in writer.tried.items():
+                    if self.check_tried(writer, load, oid, number):
+                        numbers.add(number)
+                if numbers != set(range(1, int(first) + 1)):
+                    raise Violation(f'{writer.name}: its counters are {first}, there are objects for {sorted(numbers)}')
+        shared = [zodb_unpickle(load(oid)[0])() for oid in SHARED]
+        if shared != [total, total]:
+            raise Violation(f'the shared counters are {shared}, the sum of all counters is {total}')
+        return f'{total} commits, {sum(len(writer.done) for writer in self.writers)} acknowledged'
+
+    def check_done(self, writer, load, oid, number, tid):
+        try:
+            found = load(oid)
+        except POSKeyError:
+            found = None
+        if found != (b'%d' % number, tid):
+            raise Violation(f'{writer.name}: {number} was acknowledged at {tid.hex()}, its object is {found}')
+
+    def check_tried(self, writer, load, oid, number):
+        """Whether a transaction that was not acknowledged is there, as a whole."""
+        try:
+            data, serial = load(oid)
+        except POSKeyError:
+            self.undecided['absent'] += 1
+            return False
+        self.undecided['whole'] += 1
+        expected = b'%d' % number
+        if data != expected:
+            raise Violation(f'{writer.name}: the object of {number} holds {data}')
+        for counter in own_counters(writer.index):
+            found = self.storage.loadBefore(counter, p64(u64(serial) + 1))
+            if found is None or found[:2] != (expected, serial):
+                raise Violation(f'{writer.name}: {number} is not whole: its counter was {found} at {serial.hex()}')
+        return True
+
+    def report(self):
+        times = sorted(self.recovery_times) or [0]
+        done = sum(len(writer.done) for writer in self.writers)
+        print(f'\nseed {self.options.seed}, {len(self.recovery_times)} rounds, '
+              f'{sum(self.kills.values())} kills: '
+              + ', '.join(f'{name} {count}' for name, count in sorted(self.kills.items())))
+        print(f'acknowledged transactions: {done}, all there; '
+              f'others: {self.undecided["whole"]} whole, {self.undecided["absent"]} absent')
+        print(f'RUNNING again after: median {times[len(times) // 2]:.2f} s, longest {times[-1]:.2f} s')
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--rounds', type=int, default=20)
+    parser.add_argument('--seed', type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument('--storages', type=int, default=2)
+    parser.add_argument('--replicas', type=int, default=0)
+    parser.add_argument('--partitions', type=int, default=4)
+    parser.add_argument('--writers', type=int, default=3)
+    parser.add_argument('--load-seconds', type=float, default=1.0, help='longest time between two rounds')
+    parser.add_argument('--timeout', type=float, default=60, help='seconds for the cluster to work again')
+    parser.add_argument('--directory', help='keep the databases and logs there')
+    options = parser.parse_args()
+    print(f'seed {options.seed}', flush=True)
+    test = Test(options)
+    try:
+        test.run()
+    except BaseException as error:
+        print(f'\nFAILED: {type(error).__name__}: {error}\nseed {options.seed}; the logs are in {test.cluster.directory}')
+        test.cluster._is_temporary = False
+        raise
+    else:
+        test.report()
+        print('PASSED')
+    finally:
+        for writer in test.writers:
+            if writer.process is not None and writer.is_running:
+                writer.kill()
+        test.cluster.close()
+
+
+if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if sys.argv[1:2] == ['--write']:
+        name, masters, journal, index = sys.argv[2:]
+        write(name, masters, journal, int(index))
+    else:
+        main()
