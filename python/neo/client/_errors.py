@@ -57,5 +57,5 @@ def exception_of(error):
 
 def check(error):
     """Raises the exception for what a function of the library returned, if it failed."""
-    if error != ffi.NULL:
+    if error:
         raise exception_of(error)

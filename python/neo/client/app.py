@@ -22,6 +22,8 @@ NULL = ffi.NULL
 _RECORD = ffi.typeof('neo_record *')
 _CONFLICTS = ffi.typeof('neo_conflicts *')
 _IDENTIFIER = ffi.typeof('uint8_t[8]')
+_SERIAL, _NEXT = (
+    slice(offset, offset + 8) for offset in (ffi.offsetof('neo_record', name) for name in ('serial', 'next')))
 
 #: All the clients of this process that are open.
 _clients = weakref.WeakSet()
@@ -89,7 +91,7 @@ class Application:
         client = ffi.new('neo_client **')
         error = lib.neo_client_open(
             ffi.new('char *[]', names), ffi.new('char *[]', values), len(names), self._deliveries.callbacks, client)
-        if error != NULL:
+        if error:
             is_argument = error.code == lib.NEO_INVALID_ARGUMENT
             exception = exception_of(error)
             raise ValueError(str(exception)) if is_argument else exception
@@ -133,28 +135,31 @@ class Application:
         `NEOStorageNotFoundError` if there is none.
         """
         record = ffi.new(_RECORD)
+        _check_identifier(oid)
         if before_tid is not None:
-            _check_identifiers(oid, before_tid)
+            _check_identifier(before_tid)
             error = lib.neo_load_before(self._client, oid, before_tid, record)
         elif tid is not None:
-            _check_identifiers(oid, tid)
+            _check_identifier(tid)
             error = lib.neo_load_serial(self._client, oid, tid, record)
         else:
-            _check_identifiers(oid)
             error = lib.neo_load(self._client, oid, record)
-        if error != NULL:
+        if error:
             raise exception_of(error)
+        # Slices of one buffer cost half as much as the bytes of each field.
+        fields = ffi.buffer(record)
         result = (
             ffi.buffer(record.data, record.length)[:],
-            bytes(record.serial),
-            bytes(record.next) if record.has_next else None,
+            fields[_SERIAL],
+            fields[_NEXT] if record.has_next else None,
         )
         lib.neo_record_release(record)
         return result
 
     def prefetch(self, oids, before_tid):
         oids = list(oids)
-        _check_identifiers(before_tid, *oids)
+        for identifier in before_tid, *oids:
+            _check_identifier(identifier)
         check(lib.neo_prefetch(self._client, b''.join(oids), len(oids), before_tid))
 
     @property
@@ -163,9 +168,9 @@ class Application:
             self._refresh()
         tid = ffi.new(_IDENTIFIER)
         error = lib.neo_last_transaction(self._client, tid)
-        if error != NULL:
+        if error:
             raise exception_of(error)
-        return bytes(tid)
+        return ffi.buffer(tid)[:]
 
     def _refresh(self):
         with self._lock:
@@ -211,7 +216,7 @@ class Application:
             raise StorageTransactionError(self, f'commit of transaction {transaction!r} already started')
         user, description, extension = _metadata(transaction)
         if tid is not None:
-            _check_identifiers(tid)
+            _check_identifier(tid)
         handle = ffi.new('neo_transaction **')
         check(lib.neo_transaction_begin(
             self._client, NULL if tid is None else tid,
@@ -221,7 +226,8 @@ class Application:
     def store(self, oid, serial, data, version, transaction):
         context = self._begun(transaction)
         serial = _serial(serial)
-        _check_identifiers(oid, serial)
+        _check_identifier(oid)
+        _check_identifier(serial)
         conflicts = ffi.new(_CONFLICTS)
         length = 0 if data is None else len(data)
         check(lib.neo_transaction_store(context.handle, oid, serial, _pointer(data), length, conflicts))
@@ -230,7 +236,8 @@ class Application:
     def checkCurrentSerial(self, oid, serial, transaction):
         context = self._begun(transaction)
         serial = _serial(serial)
-        _check_identifiers(oid, serial)
+        _check_identifier(oid)
+        _check_identifier(serial)
         conflicts = ffi.new(_CONFLICTS)
         check(lib.neo_transaction_check_current_serial(context.handle, oid, serial, conflicts))
         self._resolve(context, conflicts)
@@ -380,12 +387,11 @@ def _compression(value):
     return '1' if level is None else f'zlib={level}'
 
 
-def _check_identifiers(*identifiers):
-    for identifier in identifiers:
-        if type(identifier) is not bytes:
-            raise TypeError(f'an oid or tid must be bytes, got {identifier!r}')
-        if len(identifier) != 8:
-            raise ValueError(f'an oid or tid has 8 bytes, got {identifier!r}')
+def _check_identifier(identifier):
+    if type(identifier) is not bytes:
+        raise TypeError(f'an oid or tid must be bytes, got {identifier!r}')
+    if len(identifier) != 8:
+        raise ValueError(f'an oid or tid has 8 bytes, got {identifier!r}')
 
 
 def _serial(serial):
