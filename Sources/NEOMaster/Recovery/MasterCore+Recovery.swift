@@ -6,8 +6,10 @@ import NEOTopology
 extension MasterCore {
     /// This master believes that it is the primary one.
     mutating func becomePrimary(_ context: inout Context) {
+        election.role = .primary(since: timestamps.next(context.wallTime))
         recovery.isStartAllowed = false
         recovery.lastCommitPTID = 0
+        transactions = TransactionTable()
         enterRecovery(&context)
     }
 

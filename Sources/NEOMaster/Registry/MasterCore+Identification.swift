@@ -45,6 +45,7 @@ extension MasterCore {
         }
         if unidentified.remove(source.connection) != nil { context.cancelTimer(.identification(source.connection)) }
         registry.update(key) { $0.connection = source.connection }
+        if request.type == .master, let peer = request.address { forgetAttempt(to: peer, &context) }
         guard let node = registry[key] else { return }
         context.log(.info, "\(node) is identified, \(node.state.name)")
         connections.answer(
