@@ -185,5 +185,13 @@ let package = Package(
             dependencies: ["NEOAdmin", "NEOEngine", "NEOProtocol", "MessagePack"],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "NEOMasterTests",
+            dependencies: [
+                "NEOMaster", "MessagePack", "NEOProtocol", "NEOTopology", "NEOEngine",
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
+            swiftSettings: settings
+        ),
     ]
 )

@@ -1,0 +1,224 @@
+import NEOProtocol
+import NEOTopology
+import OrderedCollections
+import Testing
+
+@testable import NEOMaster
+
+/// Commands of operators (`spec/master.md §14`) and replication as the master sees it (`§10.6`).
+@Suite struct AdministrationTests {
+    @Test func commandsThatNeedTheService() {
+        var cluster = ScriptedCluster()
+        cluster.admin()
+        let denied = { (name: String) in ["A1 < error DENIED \(name) RPC can not be used in RECOVERING state"] }
+        #expect(cluster.send("A1", AddPendingNodes(nids: [])) == denied("addPendingNodes"))
+        #expect(cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: [])) == denied("tweakPartitionTable"))
+        #expect(cluster.send("A1", SetNumReplicas(replicas: 1)) == denied("setNumReplicas"))
+        #expect(cluster.send("A1", Truncate(tid: .zero)) == denied("truncate"))
+        #expect(cluster.isConnected("A1"))
+    }
+
+    @Test func statesThatAreDenied() {
+        var cluster = ScriptedCluster.running()
+        cluster.admin()
+        func set(_ state: ClusterState) -> [String] { cluster.send("A1", SetClusterState(state: state)) }
+        #expect(set(.verifying) == ["A1 < error DENIED Can not switch to this state"])
+        #expect(set(.stoppingBackup) == ["A1 < error DENIED Can not switch to this state"])
+        #expect(set(.running) == ["A1 < error DENIED Invalid state requested"])
+        #expect(
+            set(.startingBackup) == ["A1 < error DENIED No upstream cluster to backup defined in configuration"]
+        )
+    }
+
+    @Test func statesOfNodes() {
+        var cluster = ScriptedCluster.running()
+        cluster.admin()
+        cluster.client(1)
+        func set(_ nid: NID, _ state: NodeState) -> [String] {
+            cluster.send("A1", SetNodeState(nid: nid, state: state))
+        }
+        #expect(set(NID(.storage, 9), .down) == ["A1 < error DENIED unknown node"])
+        #expect(set(NID(.client, 1), .down) == ["A1 < error DENIED can not switch node to DOWN state"])
+        #expect(set(NID(.storage, 1), .running) == ["A1 < error DENIED can not switch node to RUNNING state"])
+        #expect(set(NID(.master, 1), .down) == ["A1 < error DENIED can not kill primary master node"])
+        #expect(
+            set(NID(.storage, 1), .unknown) == ["A1 < error DENIED a running node must be stopped before removal"]
+        )
+        #expect(
+            set(NID(.storage, 1), .down) == [
+                "A1 < error DENIED Refuse to drop nodes that contain the only readable copies of partition 0"
+            ]
+        )
+    }
+
+    @Test func killAndDrop() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.admin()
+        let nid = NID(.storage, 2)
+        #expect(
+            cluster.send("A1", SetNodeState(nid: nid, state: .down)) == [
+                "S2 < notifyNodeInformation S2 DOWN",
+                "S2 closed",
+                "S1 < notifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
+                "A1 < notifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
+                "A1 < error ACK state changed",
+                "S1 < notifyNodeInformation S2 DOWN",
+                "A1 < notifyNodeInformation S2 DOWN",
+            ]
+        )
+        #expect(
+            cluster.send("A1", SetNodeState(nid: nid, state: .unknown)) == [
+                "S1 < notifyPartitionChanges 3 (0 S2 D) (1 S2 D)",
+                "A1 < notifyPartitionChanges 3 (0 S2 D) (1 S2 D)",
+                "A1 < error ACK node permanently removed",
+                "S1 < notifyNodeInformation S2 UNKNOWN",
+                "A1 < notifyNodeInformation S2 UNKNOWN",
+            ]
+        )
+        #expect(cluster.core.clusterState == .running)
+    }
+
+    /// Second storage added and replicated, as in transcript `03-replication-and-administration`.
+    @Test func tweakAndReplication() {
+        var cluster = ScriptedCluster.running(storages: 1)
+        cluster.admin()
+        cluster.client(1)
+        cluster.storage(2)
+        cluster.send("A1", AddPendingNodes(nids: [NID(.storage, 2)]))
+        cluster.send("S2", NotifyReady())
+        #expect(
+            cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: [])) == ["A1 < answerTweakPartitionTable"]
+        )
+        #expect(cluster.tableText(2) == "U.|U.")
+        let lines = cluster.send("A1", TweakPartitionTable(dryRun: false, excluded: []))
+        #expect(lines.contains("S2 < notifyPartitionChanges 2 (1 S2 O) (1 S1 F)"))
+        #expect(lines.last == "A1 < answerTweakPartitionTable")
+        let ttid = cluster.begin("C1")
+        // The end of replication of a cell that nobody announced is a leftover.
+        #expect(cluster.send("S2", NotifyReplicationDone(partition: 1, tid: .zero)) == [])
+        #expect(
+            cluster.send("S2", AskUnfinishedTransactions(partitions: [1])) == ["S2 < answerUnfinishedTransactions"]
+        )
+        guard case .answerUnfinishedTransactions(let answer)? = cluster.last("S2") else { return }
+        #expect(answer.ttids == [ttid])
+        cluster.finish("C1", ttid, [1])
+        cluster.lock("S1", ttid)
+        #expect(cluster.lock("S2", ttid).last == "S2 < notifyTransactionFinished")
+        #expect(
+            cluster.send("S2", NotifyReplicationDone(partition: 1, tid: .zero)).last
+                == "S2 < notifyPartitionChanges 3 (1 S2 U) (1 S1 D)"
+        )
+        #expect(cluster.tableText(2) == "U.|.U")
+    }
+
+    @Test func absentNodesMustBeNamed() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.admin()
+        _ = cluster.cut("S2")
+        #expect(
+            cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: [])) == [
+                "A1 < error DENIED tweak: down nodes must be listed explicitly"
+            ]
+        )
+        let all = [NID(.storage, 1), NID(.storage, 2)]
+        #expect(
+            cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: all)) == [
+                "A1 < error DENIED Can't remove all nodes."
+            ]
+        )
+    }
+
+    @Test func numberOfReplicas() {
+        var cluster = ScriptedCluster.running()
+        cluster.admin()
+        #expect(cluster.send("A1", SetNumReplicas(replicas: -1)).first?.contains("DENIED") == true)
+        #expect(
+            cluster.send("A1", SetNumReplicas(replicas: 1)) == [
+                "S1 < notifyPartitionChanges 2",
+                "S2 < notifyPartitionChanges 2",
+                "A1 < notifyPartitionChanges 2",
+                "A1 < error ACK ",
+            ]
+        )
+    }
+
+    @Test func truncation() {
+        var cluster = ScriptedCluster.running(replicas: 1, lastTID: TID(1000))
+        cluster.admin()
+        func truncate(_ tid: UInt64) -> [String] { cluster.send("A1", Truncate(tid: TID(tid))) }
+        #expect(truncate(1000) == ["A1 < error DENIED Truncating after last transaction does nothing"])
+        #expect(truncate(999).first?.contains("Truncating before first transaction") == true)
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [])
+        for storage in ["S1", "S2"] { cluster.lock(storage, ttid) }
+        #expect(
+            truncate(1000).prefix(3) == [
+                "A1 < error ACK ",
+                "S1 < stopOperation",
+                "S1 < truncate",
+            ]
+        )
+        #expect(cluster.core.clusterState == .recovering)
+        #expect(!cluster.core.recovery.isStartAllowed)
+    }
+
+    @Test func packs() {
+        var cluster = ScriptedCluster.running(lastTID: TID(1000))
+        cluster.client(1)
+        func finish(_ pack: PackRequest) -> [String] {
+            let ttid = cluster.begin("C1")
+            cluster.send(
+                "C1",
+                AskFinishTransaction(ttid: ttid, stored: [], deleted: [], checked: [0, 1], pack: pack)
+            )
+            return cluster.lock("S1", ttid) + cluster.lock("S2", ttid)
+        }
+        let lines = finish(PackRequest(oids: nil, tid: TID(1000)))
+        #expect(lines.suffix(2) == ["S1 < notifyPackSigned", "S2 < notifyPackSigned"])
+        let id = cluster.core.lastTransaction
+        #expect(cluster.send("C1", WaitForPack(tid: id)) == [])
+        #expect(cluster.send("S1", NotifyPackCompleted(tid: id)) == ["C1 < waitedForPack"])
+        // Forgotten by the master: storages are asked.
+        let asked = cluster.send("C1", AskPackOrders(min: TID(1)))
+        #expect(asked == ["S1 < askPackOrders", "S2 < askPackOrders"])
+        #expect(cluster.answer("S1", AnswerPackOrders(orders: [])) == [])
+        #expect(cluster.cut("S2").last?.contains("UNKNOWN") == true)
+    }
+
+    /// Out-of-range values from any peer never trap.
+    @Test func hostileInput() {
+        var cluster = ScriptedCluster.running()
+        cluster.admin()
+        #expect(cluster.send("S1", AskPackOrders(min: .zero)) == ["S1 < answerPackOrders"])
+        #expect(
+            cluster.send("A1", CheckReplicas(partitions: [7: nil], min: .zero, max: nil)).first?.contains("DENIED")
+                == true
+        )
+        #expect(
+            cluster.send("A1", CheckReplicas(partitions: [0: NID(.client, 1)], min: .zero, max: nil)).first?
+                .contains("DENIED") == true
+        )
+        #expect(
+            cluster.send("A1", Repair(nids: [NID(.storage, 9)], dryRun: true)) == [
+                "A1 < error DENIED invalid storage node S9"
+            ]
+        )
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        #expect(
+            cluster.send(
+                "C1",
+                AskFinishTransaction(ttid: ttid, stored: [], deleted: [-1], checked: [.max], pack: nil)
+            ).contains("C1 closed")
+        )
+        cluster.client(1)
+        #expect(cluster.begin("C1", .invalid) == .zero)
+        cluster.client(1)
+        #expect(cluster.send("C1", AskFinalTID(ttid: .invalid)) == ["C1 < answerFinalTID"])
+        #expect(cluster.send("C1", FailedVote(ttid: .invalid, nids: [])).contains("C1 closed"))
+        #expect(cluster.send("S1", AskUnfinishedTransactions(partitions: [99])).contains("S1 closed"))
+        #expect(cluster.core.clusterState == .recovering)
+        #expect(cluster.send("S2", NotifyReplicationDone(partition: -1, tid: .zero)) == [])
+    }
+}

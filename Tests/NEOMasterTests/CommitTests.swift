@@ -1,0 +1,393 @@
+import MessagePack
+import NEOEngine
+import NEOProtocol
+import NEOTopology
+import OrderedCollections
+import Testing
+
+@testable import NEOMaster
+
+/// Commits, and the order of what they send (`spec/master.md §12, §17`).
+@Suite struct CommitTests {
+    /// In the order of transcript `02-client`.
+    @Test func commitOfTwoStorages() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        cluster.client(2)
+        cluster.client(3, extra: Properties(["backup": .text("copy")]))
+        let ttid = cluster.begin("C1")
+        #expect(cluster.finish("C1", ttid, [2, 3, 5]) == ["S1 < askLockInformation", "S2 < askLockInformation"])
+        #expect(cluster.lock("S1", ttid) == [])
+        #expect(
+            cluster.lock("S2", ttid) == [
+                "C1 < answerTransactionFinished",
+                "C2 < invalidateObjects [2 3 5]",
+                "C3 < invalidatePartitions [0 1]",
+                "S1 < notifyUnlockInformation",
+                "S2 < notifyUnlockInformation",
+            ]
+        )
+        let tid = cluster.finishedTID("C1")
+        #expect(tid.map { $0 >= ttid && $0.rawValue % 2 == ttid.rawValue % 2 } == true)
+        #expect(cluster.core.lastTransaction == tid)
+    }
+
+    @Test func transactionsCommitInTheOrderOfTheirTIDs() throws {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        cluster.client(2)
+        let first = cluster.begin("C1")
+        let second = cluster.begin("C2")
+        cluster.finish("C2", second, [2])
+        cluster.finish("C1", first, [2])
+        for storage in ["S1", "S2"] { #expect(cluster.lock(storage, first).filter { $0.contains("<") } == []) }
+        var lines: [String] = []
+        for storage in ["S1", "S2"] { lines += cluster.lock(storage, second) }
+        let finished = lines.filter { $0.contains("Finished") }
+        #expect(finished == ["C2 < answerTransactionFinished", "C1 < answerTransactionFinished"])
+        let tids = try [#require(cluster.finishedTID("C2")), #require(cluster.finishedTID("C1"))]
+        #expect(tids[0] < tids[1])
+    }
+
+    @Test func onlyCheckedPartitionsTakePart() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        cluster.client(2)
+        let ttid = cluster.begin("C1")
+        let other = 1 - ttid.partition(of: 2)
+        cluster.finish("C1", ttid, [], checked: [other])
+        cluster.lock("S1", ttid)
+        #expect(cluster.lock("S2", ttid).contains("C2 < invalidateObjects []"))
+    }
+
+    @Test func beginWaitsForStartingStorages() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.client(1)
+        _ = cluster.cut("S2")
+        #expect(cluster.storage(2, nid: NID(.storage, 2)).last == "S2 < startOperation")
+        #expect(cluster.send("C1", AskBeginTransaction(tid: nil)) == [])
+        #expect(cluster.send("S2", NotifyReady()) == ["C1 < answerBeginTransaction"])
+    }
+
+    @Test func beginDoesNotWaitForEver() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.client(1)
+        _ = cluster.cut("S2")
+        cluster.storage(2, nid: NID(.storage, 2))
+        cluster.send("C1", AskBeginTransaction(tid: nil))
+        #expect(cluster.fire(.readiness(NID(.storage, 2))) == ["C1 < answerBeginTransaction"])
+        #expect(cluster.send("S2", NotifyReady()) == [])
+    }
+
+    /// A storage that became ready after the begin does not have the transaction in full.
+    @Test func lateStorageIsNotPartOfTheCommit() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.client(1)
+        _ = cluster.cut("S2")
+        let ttid = cluster.begin("C1")
+        cluster.storage(2, nid: NID(.storage, 2))
+        cluster.send("S2", NotifyReady())
+        #expect(cluster.finish("C1", ttid, [2, 3]) == ["S1 < askLockInformation"])
+    }
+
+    enum Moment: CaseIterable { case beforeFinish, beforeLock, afterLock, afterCommit }
+
+    /// Table of `spec/master.md §12.8`: with a replica, the commit goes on without the storage.
+    @Test(arguments: Moment.allCases)
+    func storageIsLostWithReplica(_ moment: Moment) {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        if moment == .beforeFinish { _ = cluster.cut("S2") }
+        cluster.finish("C1", ttid, [2, 3])
+        if moment == .afterLock { cluster.lock("S2", ttid) }
+        if moment == .beforeLock || moment == .afterLock {
+            // The node, then the table.
+            let lines = cluster.cut("S2")
+            #expect(lines.first?.contains("S2 DOWN") == true)
+            #expect(lines.contains("S1 < notifyPartitionChanges 2 (0 S2 O) (1 S2 O)"))
+        }
+        let lines = cluster.lock("S1", ttid) + (moment == .afterCommit ? cluster.lock("S2", ttid) : [])
+        #expect(lines.contains("C1 < answerTransactionFinished"))
+        #expect(lines.contains("S1 < notifyUnlockInformation"))
+        if moment == .afterCommit { _ = cluster.cut("S2") }
+        #expect(cluster.core.clusterState == .running)
+        #expect(cluster.tableText(2) == "UO|UO")
+    }
+
+    /// The lost storage was the only one that others waited for: they commit in the turn of the loss, after the table.
+    @Test func lossCommitsWhatWaitedForIt() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [2])
+        cluster.lock("S1", ttid)
+        #expect(
+            cluster.cut("S2") == [
+                "S1 < notifyNodeInformation S2 DOWN",
+                "C1 < notifyNodeInformation S2 DOWN",
+                "S1 < notifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
+                "C1 < notifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
+                "C1 < answerTransactionFinished",
+                "S1 < notifyUnlockInformation",
+            ]
+        )
+    }
+
+    /// Without replica: back to RECOVERING, in the order of `spec/master.md §4.5`; late locks are ignored.
+    @Test func lastCopyIsLost() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [2, 3])
+        #expect(
+            cluster.cut("S2") == [
+                "S1 < notifyNodeInformation S2 DOWN",
+                "C1 < notifyNodeInformation S2 DOWN",
+                "S1 < stopOperation",
+                "C1 < stopOperation",
+                "C1 closed",
+                "S1 < notifyNodeInformation S1 PENDING",
+                "S1 < notifyClusterInformation RECOVERING",
+                "S1 < askRecovery",
+                "S1 < notifyNodeInformation C1 UNKNOWN",
+            ]
+        )
+        #expect(cluster.lock("S1", ttid) == [])
+        #expect(cluster.send("S1", NotifyReady()) == [])
+        #expect(cluster.isConnected("S1"))
+    }
+
+    @Test func clientIsLostAfterBegin() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        cluster.send("S1", AskUnfinishedTransactions(partitions: [0]))
+        #expect(
+            cluster.cut("C1") == [
+                "S1 < abortTransaction",
+                "S1 < notifyNodeInformation C1 UNKNOWN",
+                "S2 < notifyNodeInformation C1 UNKNOWN",
+            ]
+        )
+        #expect(cluster.core.transactions[ttid] == nil)
+    }
+
+    /// The commit of an orphan goes on, and its client gets the TID when it comes back.
+    @Test(arguments: [true, false])
+    func clientIsLostAfterFinish(comesBackDuringCommit: Bool) {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [2, 3])
+        _ = cluster.cut("C1")
+        cluster.lock("S1", ttid)
+        if comesBackDuringCommit {
+            cluster.client(1)
+            #expect(cluster.send("C1", AskFinalTID(ttid: ttid)) == [])
+            cluster.send("C1", Ping())
+            #expect(
+                cluster.lock("S2", ttid) == [
+                    "C1 < invalidateObjects [2 3]",
+                    "S1 < notifyUnlockInformation",
+                    "S2 < notifyUnlockInformation",
+                    "C1 < answerFinalTID",
+                ]
+            )
+            guard case .answerFinalTID(let answer)? = cluster.last("C1") else { return }
+            #expect(answer.tid == cluster.core.lastTransaction)
+            // The id is that of the question, not of the ping.
+            #expect(cluster.sent["C1"]?.last?.id == 1)
+        } else {
+            cluster.lock("S2", ttid)
+            cluster.client(1)
+            cluster.send("C1", AskFinalTID(ttid: ttid))
+            guard case .answerFinalTID(let answer)? = cluster.last("C1") else { return }
+            #expect(answer.tid == .max)
+        }
+    }
+
+    /// `spec/master.md §18.2`: an older transaction in progress hides nothing.
+    @Test func finalTIDOfACommittedTransaction() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        cluster.client(2)
+        _ = cluster.begin("C2")
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [2, 3])
+        cluster.lock("S1", ttid)
+        cluster.lock("S2", ttid)
+        cluster.send("C2", AskFinalTID(ttid: ttid))
+        guard case .answerFinalTID(let answer)? = cluster.last("C2") else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(answer.tid == .max)
+        cluster.send("C2", AskFinalTID(ttid: TID(ttid.rawValue + 1 << 40)))
+        guard case .answerFinalTID(let future)? = cluster.last("C2") else { return }
+        #expect(future.tid == nil)
+    }
+
+    @Test func abortIsForwardedOnce() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        #expect(
+            cluster.send("C1", AbortTransaction(ttid: ttid, nids: [NID(.storage, 2)])) == ["S2 < abortTransaction"]
+        )
+        #expect(cluster.send("C1", AbortTransaction(ttid: ttid, nids: [NID(.storage, 2)])) == [])
+        #expect(cluster.isConnected("C1"))
+    }
+
+    @Test func preparedTransactionIsNotAborted() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [2, 3])
+        #expect(cluster.send("C1", AbortTransaction(ttid: ttid, nids: [])) == [])
+        cluster.lock("S1", ttid)
+        #expect(cluster.lock("S2", ttid).first == "C1 < answerTransactionFinished")
+    }
+
+    @Test func chosenTID() {
+        var cluster = ScriptedCluster.running(lastTID: TID(1000))
+        cluster.client(1)
+        cluster.client(2)
+        #expect(
+            cluster.send("C2", AskBeginTransaction(tid: TID(1000))) == [
+                "C2 < error PROTOCOL_ERROR new TID must be greater than the last committed one",
+                "C2 closed",
+                "S1 < notifyNodeInformation C2 UNKNOWN",
+                "S2 < notifyNodeInformation C2 UNKNOWN",
+            ]
+        )
+        #expect(cluster.begin("C1", TID(1001)) == TID(1001))
+        cluster.client(2)
+        #expect(
+            cluster.send("C2", AskBeginTransaction(tid: nil)).first
+                == "C2 < error PROTOCOL_ERROR \(TransactionTable.noConcurrency)"
+        )
+        cluster.send("C1", AbortTransaction(ttid: TID(1001), nids: []))
+        #expect(cluster.begin("C1", TID(1001)) == TID(1001))
+        cluster.finish("C1", TID(1001), [2, 3])
+        cluster.client(2)
+        let normal = cluster.begin("C2")
+        #expect(normal > TID(1001))
+        cluster.lock("S1", TID(1001))
+        cluster.lock("S2", TID(1001))
+        #expect(cluster.finishedTID("C1") == TID(1001))
+    }
+
+    /// The clock goes back, older transactions are in progress: TIDs grow all the same.
+    @Test func tidsGrowWhateverTheClock() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        cluster.client(2)
+        let old = cluster.begin("C2")
+        var last = TID.zero
+        for step in 0..<20 {
+            if step == 5 { cluster.wallTime -= 1_000_000 }
+            if step == 12 { cluster.wallTime += 5 }
+            let ttid = cluster.begin("C1")
+            #expect(ttid > last)
+            cluster.finish("C1", ttid, [2, 3])
+            cluster.lock("S1", ttid)
+            cluster.lock("S2", ttid)
+            let tid = cluster.finishedTID("C1") ?? .zero
+            #expect(tid >= ttid && tid > last)
+            #expect(tid.partition(of: 2) == ttid.partition(of: 2))
+            last = tid
+        }
+        cluster.finish("C2", old, [2])
+        cluster.lock("S1", old)
+        cluster.lock("S2", old)
+        #expect(cluster.finishedTID("C2").map { $0 > last } == true)
+    }
+
+    @Test func oidsFollowThoseThatWereStored() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        func newOIDs(_ count: Int) -> [OID] {
+            cluster.send("C1", AskNewOIDs(count: count))
+            guard case .answerNewOIDs(let answer)? = cluster.last("C1") else { return [] }
+            return answer.oids
+        }
+        #expect(newOIDs(2) == [OID(1), OID(2)])
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [100])
+        #expect(newOIDs(1) == [OID(101)])
+        #expect(cluster.send("C1", AskNewOIDs(count: 0)).contains("C1 closed"))
+        cluster.client(1)
+        #expect(cluster.send("C1", AskNewOIDs(count: .max)).contains("C1 closed"))
+    }
+
+    @Test func readOnlyClientWritesNothing() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1, extra: Properties(["read_only": .bool(true)]))
+        #expect(
+            cluster.send("C1", AskBeginTransaction(tid: nil)) == [
+                "C1 < error READ_ONLY_ACCESS read-only access as requested by the client"
+            ]
+        )
+        #expect(cluster.send("C1", AbortTransaction(ttid: .zero, nids: [])) == [])
+        #expect(cluster.send("C1", AskLastTransaction()) == ["C1 < answerLastTransaction"])
+    }
+
+    /// `spec/master.md §19.8` scenario 10: a ring of three storages with one replica.
+    @Test(arguments: [true, false])
+    func secondFailedVoteWaitsForTheFirst(firstFinishes: Bool) {
+        var cluster = ScriptedCluster.running(storages: 3, partitions: 3, replicas: 1)
+        #expect(cluster.tableText(3) == "UU.|U.U|.UU")
+        cluster.client(1)
+        cluster.client(2)
+        let first = cluster.begin("C1")
+        let second = cluster.begin("C2")
+        #expect(
+            cluster.send("C1", FailedVote(ttid: first, nids: [NID(.storage, 2)])) == ["C1 < error ACK "]
+        )
+        #expect(cluster.send("C2", FailedVote(ttid: second, nids: [NID(.storage, 1)])) == [])
+        if firstFinishes {
+            // The failed node is out, and all know it, before any lock.
+            let lines = cluster.finish("C1", first, [0, 1, 2])
+            let closed = lines.firstIndex(of: "S2 closed")
+            let told = lines.firstIndex { $0.hasPrefix("S1 < notifyPartitionChanges") }
+            let locks = lines.firstIndex(of: "S1 < askLockInformation")
+            #expect(closed != nil && told != nil && locks != nil)
+            #expect(closed ?? 9 < told ?? 0 && told ?? 9 < locks ?? 0)
+            #expect(lines.contains("C2 < error INCOMPLETE_TRANSACTION "))
+            #expect(cluster.tableText(3) == "UO.|U.U|.OU")
+        } else {
+            #expect(
+                cluster.send("C1", AbortTransaction(ttid: first, nids: [])) == ["C2 < error ACK "]
+            )
+        }
+    }
+
+    @Test func stoppingWaitsForCommits() {
+        var cluster = ScriptedCluster.running()
+        cluster.admin()
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        cluster.send("A1", SetClusterState(state: .stopping))
+        #expect(cluster.exitStatus == nil)
+        #expect(cluster.send("C1", AskBeginTransaction(tid: nil)) == [])
+        cluster.finish("C1", ttid, [2, 3])
+        cluster.lock("S1", ttid)
+        let lines = cluster.lock("S2", ttid)
+        #expect(lines.first == "C1 < answerTransactionFinished")
+        #expect(lines.last == "exit 0")
+        #expect(cluster.core.table.ptid == 1)
+    }
+
+    @Test func signalWaitsForPreparedCommits() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [2, 3])
+        #expect(cluster.event(.stopRequested) == [])
+        cluster.lock("S1", ttid)
+        #expect(cluster.lock("S2", ttid).last == "exit 0")
+        var idle = ScriptedCluster.running()
+        #expect(idle.event(.stopRequested) == ["exit 0"])
+    }
+}

@@ -1,0 +1,122 @@
+import NEOEngine
+import NEOProtocol
+import Testing
+
+@testable import NEOMaster
+
+/// Two masters, one of which is real (`spec/master.md §3`).
+@Suite struct ElectionTests {
+    static let other = NodeAddress(host: "127.0.0.1", port: 10_001)
+
+    private func start() -> ScriptedCluster { ScriptedCluster(masters: [Self.other]) }
+
+    /// The outgoing connection to the other master.
+    private let outgoing = ConnectionID(.outgoing, 1)
+
+    @Test func candidateAsksTheOthers() {
+        var cluster = start()
+        #expect(cluster.connection("to 127.0.0.1:10001") == outgoing)
+        #expect(cluster.event(.connected(outgoing)) == ["to 127.0.0.1:10001 < requestIdentification"])
+    }
+
+    @Test func youngerCandidateBecomesSecondary() {
+        var cluster = start()
+        _ = cluster.accept("M2")
+        let lines = cluster.send(
+            "M2",
+            cluster.identification(.master, nid: NID(.master, 1), port: 10_001, timestamp: cluster.wallTime + 100)
+        )
+        #expect(lines.contains("M2 < acceptIdentification M2"))
+        // The attempt to connect to it is over.
+        #expect(cluster.connection("to 127.0.0.1:10001") == nil)
+        #expect(cluster.core.election.isPrimary)
+    }
+
+    @Test func olderCandidateWins() {
+        var cluster = start()
+        _ = cluster.accept("M2")
+        let lines = cluster.send(
+            "M2",
+            cluster.identification(.master, nid: NID(.master, 1), port: 10_001, timestamp: 1)
+        )
+        #expect(!cluster.core.election.isPrimary)
+        #expect(lines.contains("M2 closed"))
+        #expect(!lines.contains { $0.hasPrefix("M2 <") })
+        // One attempt per second for one address.
+        #expect(cluster.timers[.election] != nil)
+        #expect(cluster.core.election.secondary?.target == Self.other)
+    }
+
+    private func accepted() -> ScriptedCluster {
+        var cluster = start()
+        _ = cluster.event(.connected(outgoing))
+        cluster.answer(
+            "to 127.0.0.1:10001",
+            AcceptIdentification(type: .master, nid: NID(.master, 1), yourNID: NID(.master, 2))
+        )
+        cluster.send(
+            "to 127.0.0.1:10001",
+            NotifyNodeInformation(
+                timestamp: 1,
+                nodes: [
+                    NodeRecord(
+                        type: .master,
+                        address: ScriptedCluster.address,
+                        nid: NID(.master, 2),
+                        state: .running,
+                        idTimestamp: 1
+                    ),
+                    NodeRecord(
+                        type: .master,
+                        address: Self.other,
+                        nid: NID(.master, 1),
+                        state: .running,
+                        idTimestamp: nil
+                    ),
+                ]
+            )
+        )
+        return cluster
+    }
+
+    @Test func secondarySaysWhereThePrimaryIs() {
+        var cluster = accepted()
+        #expect(cluster.core.nid == NID(.master, 2))
+        #expect(!cluster.core.election.isPrimary)
+        #expect(cluster.client(1) == ["C1 < notPrimaryMaster 127.0.0.1:10001 of 2", "C1 closed"])
+        #expect(cluster.storage(1) == ["S1 < notPrimaryMaster 127.0.0.1:10001 of 2", "S1 closed"])
+    }
+
+    @Test func secondaryTakesOver() {
+        var cluster = accepted()
+        // Once more the same one, then nobody else is known.
+        _ = cluster.cut("to 127.0.0.1:10001")
+        #expect(!cluster.core.election.isPrimary)
+        cluster.advance(seconds: 2)
+        _ = cluster.fire(.election)
+        let second = cluster.connection("to 127.0.0.1:10001")
+        if let second {
+            _ = cluster.event(.connectFailed(second, reason: "refused"))
+        } else {
+            Issue.record("no second attempt")
+        }
+        #expect(cluster.core.election.isPrimary)
+        #expect(cluster.core.clusterState == .recovering)
+        #expect(cluster.storage(1).contains("S1 < askRecovery"))
+    }
+
+    @Test func secondaryStopsWithTheCluster() {
+        var cluster = accepted()
+        #expect(
+            cluster.send("to 127.0.0.1:10001", NotifyClusterInformation(state: .stopping)) == ["exit 0"]
+        )
+    }
+
+    @Test func runningPrimaryIsNotDeposed() {
+        var cluster = ScriptedCluster.running()
+        _ = cluster.accept("M2")
+        let lines = cluster.send("M2", cluster.identification(.master, port: 10_001, timestamp: 1))
+        #expect(lines.contains("M2 < acceptIdentification M2"))
+        #expect(cluster.core.clusterState == .running)
+    }
+}

@@ -1,0 +1,206 @@
+import NEOProtocol
+import NEOTopology
+import OrderedCollections
+import Testing
+
+@testable import NEOMaster
+
+/// From nothing to RUNNING (`spec/master.md §19.3`), in the order of transcript `01-startup-and-neoctl`.
+@Suite struct StartTests {
+    @Test func newClusterIsStartedByAnOperator() {
+        var cluster = ScriptedCluster()
+        #expect(
+            cluster.storage(1) == [
+                "S1 < acceptIdentification S1",
+                "S1 < notifyNodeInformation S1 PENDING, M1 RUNNING",
+                "S1 < askRecovery",
+            ]
+        )
+        #expect(
+            cluster.admin() == [
+                "A1 < acceptIdentification A1",
+                "A1 < notifyNodeInformation A1 RUNNING, M1 RUNNING, S1 PENDING",
+                "A1 < sendPartitionTable none",
+            ]
+        )
+        #expect(
+            cluster.send("A1", SetClusterState(state: .verifying)).first?.hasPrefix(
+                "A1 < error DENIED Cannot exit recovery now"
+            ) == true
+        )
+        #expect(cluster.answer("S1", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil)) == [])
+        #expect(
+            cluster.send("A1", SetClusterState(state: .verifying)) == [
+                "A1 < error ACK Cluster state changed",
+                "S1 < notifyNodeInformation S1 RUNNING",
+                "A1 < notifyNodeInformation S1 RUNNING",
+                "A1 < sendPartitionTable 1",
+                "S1 < notifyClusterInformation VERIFYING",
+                "S1 < sendPartitionTable 1",
+                "A1 < notifyClusterInformation VERIFYING",
+                "S1 < askLockedTransactions",
+            ]
+        )
+        #expect(cluster.answer("S1", AnswerLockedTransactions(transactions: [:])) == ["S1 < askLastIDs"])
+        #expect(cluster.send("S1", NotifyPackCompleted(tid: .zero)) == [])
+        #expect(
+            cluster.answer("S1", AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max)) == ["S1 < askPackOrders"]
+        )
+        #expect(
+            cluster.answer("S1", AnswerPackOrders(orders: [])) == [
+                "S1 < notifyClusterInformation RUNNING",
+                "S1 < startOperation",
+                "A1 < notifyClusterInformation RUNNING",
+            ]
+        )
+        #expect(cluster.send("S1", NotifyReady()) == [])
+        #expect(
+            cluster.send("A1", SetClusterState(state: .stopping)) == [
+                "A1 < error ACK Cluster state changed",
+                "S1 < notifyClusterInformation STOPPING",
+                "A1 < notifyClusterInformation STOPPING",
+                "S1 < notifyNodeInformation S1 DOWN",
+                "S1 closed",
+                "A1 closed",
+                "exit 0",
+            ]
+        )
+    }
+
+    @Test func startWithoutStorageIsDenied() {
+        var cluster = ScriptedCluster()
+        cluster.admin()
+        #expect(
+            cluster.send("A1", SetClusterState(state: .verifying)) == [
+                "A1 < error DENIED Cannot exit recovery without any storage node"
+            ]
+        )
+    }
+
+    @Test func autostartWaitsForAllStorages() {
+        var cluster = ScriptedCluster(autostart: 2)
+        cluster.storage(1)
+        #expect(cluster.answer("S1", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil)) == [])
+        cluster.storage(2)
+        cluster.answer("S2", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.tableText(2) == "U.|.U")
+    }
+
+    private func rows(_ states: [CellState]...) -> [[CellRecord]] {
+        states.map { row in
+            row.enumerated().map { CellRecord(nid: NID(.storage, Int32($0 + 1)), state: $1) }
+        }
+    }
+
+    /// The newest table is chosen, whoever answers last.
+    @Test func newestTableIsLoaded() {
+        var cluster = ScriptedCluster()
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.storage(2, nid: NID(.storage, 2))
+        #expect(
+            cluster.answer("S1", AnswerRecovery(ptid: 4, backupTID: nil, truncateTID: nil)) == [
+                "S1 < askPartitionTable"
+            ]
+        )
+        #expect(
+            cluster.answer("S2", AnswerRecovery(ptid: 5, backupTID: nil, truncateTID: nil)) == [
+                "S2 < askPartitionTable"
+            ]
+        )
+        cluster.answer(
+            "S2",
+            AnswerPartitionTable(ptid: 5, replicas: 1, rows: rows([.outOfDate, .upToDate], [.outOfDate, .upToDate]))
+        )
+        cluster.answer(
+            "S1",
+            AnswerPartitionTable(ptid: 4, replicas: 1, rows: rows([.upToDate, .upToDate], [.upToDate, .upToDate]))
+        )
+        #expect(cluster.core.table.ptid == 5)
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.tableText(2) == "OU|OU")
+    }
+
+    @Test func anotherStorageIsAskedWhenTheFirstIsLost() {
+        var cluster = ScriptedCluster()
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.storage(2, nid: NID(.storage, 2))
+        cluster.answer("S1", AnswerRecovery(ptid: 5, backupTID: nil, truncateTID: nil))
+        #expect(cluster.answer("S2", AnswerRecovery(ptid: 5, backupTID: nil, truncateTID: nil)) == [])
+        #expect(cluster.cut("S1") == ["S2 < askPartitionTable", "S2 < notifyNodeInformation S1 DOWN"])
+        #expect(cluster.cut("S2") == [])
+        #expect(cluster.storage(1, nid: NID(.storage, 1)).contains("S1 < askRecovery"))
+        #expect(
+            cluster.answer("S1", AnswerRecovery(ptid: 5, backupTID: nil, truncateTID: nil)) == [
+                "S1 < askPartitionTable"
+            ]
+        )
+    }
+
+    /// A missing node that has readable cells is waited for, until it comes or an operator decides.
+    @Test(arguments: [true, false])
+    func readableCellsAreWaitedFor(operatorStarts: Bool) {
+        var cluster = ScriptedCluster()
+        cluster.admin()
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.answer("S1", AnswerRecovery(ptid: 7, backupTID: nil, truncateTID: nil))
+        cluster.answer(
+            "S1",
+            AnswerPartitionTable(ptid: 7, replicas: 1, rows: rows([.upToDate, .upToDate], [.upToDate, .upToDate]))
+        )
+        #expect(cluster.core.clusterState == .recovering)
+        if operatorStarts {
+            let lines = cluster.send("A1", SetClusterState(state: .verifying))
+            #expect(lines.contains("A1 < notifyPartitionChanges 8 (0 S2 O) (1 S2 O)"))
+            #expect(cluster.tableText(2) == "UO|UO")
+        } else {
+            cluster.storage(2, nid: NID(.storage, 2))
+            cluster.answer("S2", AnswerRecovery(ptid: 6, backupTID: nil, truncateTID: nil))
+            #expect(cluster.tableText(2) == "UU|UU")
+        }
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
+    /// `spec/master.md §18.3`: the reference marks all cells out of date.
+    @Test func killDuringRecoveryLeavesTheTable() {
+        var cluster = ScriptedCluster()
+        cluster.admin()
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.answer("S1", AnswerRecovery(ptid: 7, backupTID: nil, truncateTID: nil))
+        cluster.answer(
+            "S1",
+            AnswerPartitionTable(ptid: 7, replicas: 1, rows: rows([.upToDate, .upToDate], [.upToDate, .upToDate]))
+        )
+        #expect(
+            cluster.send("A1", SetNodeState(nid: NID(.storage, 2), state: .down)) == [
+                "A1 < error ACK node already in DOWN state"
+            ]
+        )
+        #expect(cluster.tableText(2) == "UU|UU")
+        // Dropping the dead node lets the cluster start.
+        let lines = cluster.send("A1", SetNodeState(nid: NID(.storage, 2), state: .unknown))
+        #expect(lines.contains("S1 < notifyPartitionChanges 8 (0 S2 D) (1 S2 D)"))
+        #expect(lines.contains("A1 < error ACK node permanently removed"))
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.tableText(2) == "U.|U.")
+    }
+
+    /// `spec/master.md §18.4`: with an old table, the transactions committed since would be lost.
+    @Test(arguments: [true, false])
+    func oldTableDoesNotStartAlone(isCommitted: Bool) {
+        var cluster = ScriptedCluster.running(partitions: 1, replicas: 1)
+        _ = cluster.cut("S2")
+        #expect(cluster.tableText(2) == "UO")
+        if isCommitted {
+            cluster.client(1)
+            let ttid = cluster.begin("C1")
+            cluster.finish("C1", ttid, [])
+            cluster.lock("S1", ttid)
+        }
+        _ = cluster.cut("S1")
+        cluster.storage(2, nid: NID(.storage, 2))
+        cluster.answer("S2", AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: nil))
+        cluster.answer("S2", AnswerPartitionTable(ptid: 1, replicas: 1, rows: rows([.upToDate, .upToDate])))
+        #expect(cluster.core.clusterState == (isCommitted ? .recovering : .verifying))
+    }
+}

@@ -1,0 +1,111 @@
+import NEOProtocol
+import NEOTopology
+import OrderedCollections
+import Testing
+
+@testable import NEOMaster
+
+/// What becomes of a commit that was interrupted (`spec/master.md §6.2, §19.6`).
+@Suite struct VerificationTests {
+    /// What a storage has of the transaction.
+    enum Trace: CaseIterable {
+        case absent
+        case voted
+        case locked
+        /// Unlocked: in its final place.
+        case finished
+    }
+
+    static let ttid = TTID(1000)
+    static let tid = TID(1010)
+
+    /// Two storages with one partition each; S1 holds the metadata.
+    private func recovered(replicas: Int) -> ScriptedCluster {
+        var cluster = ScriptedCluster(partitions: 2, replicas: replicas)
+        for number in Int32(1)...2 { cluster.storage(number, nid: NID(.storage, number)) }
+        let rows: [[CellRecord]] = (0..<2).map { partition in
+            (0...replicas).map { CellRecord(nid: NID(.storage, Int32((partition + $0) % 2 + 1)), state: .upToDate) }
+        }
+        for number in 1...2 {
+            cluster.answer("S\(number)", AnswerRecovery(ptid: 3, backupTID: nil, truncateTID: nil))
+        }
+        cluster.answer("S1", AnswerPartitionTable(ptid: 3, replicas: replicas, rows: rows))
+        return cluster
+    }
+
+    private func report(_ trace: Trace) -> AnswerLockedTransactions {
+        switch trace {
+        case .absent, .finished: AnswerLockedTransactions(transactions: [:])
+        case .voted: AnswerLockedTransactions(transactions: [Self.ttid: nil])
+        case .locked: AnswerLockedTransactions(transactions: [Self.ttid: Self.tid])
+        }
+    }
+
+    /// All that two storages with the same cells can have: committed as soon as one decided, else dropped.
+    @Test(arguments: Trace.allCases, Trace.allCases)
+    func decision(first: Trace, second: Trace) {
+        var cluster = recovered(replicas: 1)
+        var lines = cluster.answer("S1", report(first))
+        lines += cluster.answer("S2", report(second))
+        let traces = ["S1": first, "S2": second]
+        for _ in 0..<2 {
+            for (name, trace) in traces.sorted(by: { $0.key < $1.key })
+            where lines.contains("\(name) < askFinalTID") && !lines.contains("\(name) answered") {
+                lines += cluster.answer(name, AnswerFinalTID(tid: trace == .finished ? Self.tid : nil))
+                lines.append("\(name) answered")
+            }
+        }
+        let isDecided = [first, second].contains { $0 == .locked || $0 == .finished }
+        for (name, trace) in traces {
+            let isValidated = lines.contains("\(name) < validateTransaction")
+            #expect(isValidated == (isDecided && (trace == .voted || trace == .locked)), "\(name) \(first) \(second)")
+        }
+        // Validations come before what is read next.
+        let last = lines.lastIndex { $0.hasSuffix("validateTransaction") } ?? -1
+        #expect(lines.firstIndex { $0.hasSuffix("askLastIDs") }.map { $0 > last } == true)
+    }
+
+    /// The witness is lost before it answers: its silence is no answer, and not that to another question.
+    @Test func witnessIsLost() {
+        var cluster = recovered(replicas: 1)
+        cluster.answer("S1", report(.voted))
+        #expect(cluster.answer("S2", report(.absent)) == ["S2 < askFinalTID"])
+        let lines = cluster.cut("S2")
+        #expect(!lines.contains("S1 < validateTransaction"))
+        #expect(lines.contains("S1 < askLastIDs"))
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
+    enum Step: CaseIterable { case lockedTransactions, finalTIDs, lastIDs, packOrders }
+
+    @Test(arguments: Step.allCases, [0, 1])
+    func storageIsLost(step: Step, replicas: Int) {
+        var cluster = recovered(replicas: replicas)
+        if step != .lockedTransactions {
+            cluster.answer("S1", report(step == .finalTIDs ? .voted : .absent))
+            cluster.answer("S2", report(.absent))
+        }
+        if step == .packOrders {
+            for name in ["S1", "S2"] {
+                cluster.answer(name, AnswerLastIDs(lastTID: TID(9), lastOID: OID(4), firstTID: TID(2)))
+            }
+        }
+        _ = cluster.cut("S2")
+        guard replicas == 1 else {
+            #expect(cluster.core.clusterState == .recovering)
+            return
+        }
+        cluster.verify(storages: 1...1, lastTID: TID(9))
+        #expect(cluster.core.clusterState == .running)
+    }
+
+    @Test func lastIDsAreTheGreatest() {
+        var cluster = recovered(replicas: 0)
+        for name in ["S1", "S2"] { cluster.answer(name, report(.absent)) }
+        cluster.answer("S1", AnswerLastIDs(lastTID: TID(900), lastOID: OID(4), firstTID: TID(20)))
+        cluster.answer("S2", AnswerLastIDs(lastTID: TID(800), lastOID: OID(7), firstTID: TID(10)))
+        #expect(cluster.core.lastTransaction == TID(900))
+        #expect(cluster.core.transactions.lastOID == OID(7))
+        #expect(cluster.core.transactions.first == TID(10))
+    }
+}
