@@ -163,6 +163,13 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "NEODatabaseTests",
+            dependencies: [
+                "NEODatabase", "NEOProtocol", "TestVectors", .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "NEOTopologyTests",
             dependencies: ["NEOTopology"],
             swiftSettings: settings

@@ -14,16 +14,40 @@ public final class MemoryDisk: Sendable {
         case machineCrashed(surviving: Int)
     }
 
+    private enum Change {
+        case batch([DatabaseJob.Operation])
+        /// What the memory of the previous process held is gone.
+        case newProcess
+
+        var isBatch: Bool { if case .batch = self { true } else { false } }
+
+        func apply(to state: inout MemoryState) {
+            switch self {
+            case .batch(let operations):
+                // They succeeded on the visible state, which was the same.
+                for operation in operations { _ = try? state.apply(operation) }
+            case .newProcess:
+                state.pendingObjects = .init()
+            }
+        }
+    }
+
     private struct Content {
         /// What readers see. Nil: nothing was ever written.
         var visible: MemoryState?
         /// What a crash leaves.
         var durable: MemoryState?
         /// What makes the visible state from the durable one.
-        var unsynced: [[DatabaseJob.Operation]] = []
+        var unsynced: [Change] = []
         /// The number of the process that may use the disk.
         var generation = 0
         var isOpen = false
+
+        mutating func applyToDurable(_ change: Change) {
+            guard var state = durable.take() else { return }
+            change.apply(to: &state)
+            durable = state
+        }
     }
 
     private let content = Mutex(Content())
@@ -31,7 +55,7 @@ public final class MemoryDisk: Sendable {
     public init() {}
 
     /// How many committed batches a crash could lose.
-    public var unsyncedBatches: Int { content.withLock { $0.unsynced.count } }
+    public var unsyncedBatches: Int { content.withLock { $0.unsynced.count(where: \.isBatch) } }
 
     /// The process that used the database is gone, and its handles are of no use any more.
     public func interrupt(_ interruption: Interruption) {
@@ -39,8 +63,13 @@ public final class MemoryDisk: Sendable {
             content.generation += 1
             content.isOpen = false
             if case .machineCrashed(let surviving) = interruption {
-                for batch in content.unsynced.prefix(surviving) {
-                    for operation in batch { _ = try? content.durable?.apply(operation) }
+                var left = surviving
+                for change in content.unsynced {
+                    if change.isBatch {
+                        guard left > 0 else { break }
+                        left -= 1
+                    }
+                    content.applyToDurable(change)
                 }
                 content.visible = content.durable
                 content.unsynced = []
@@ -58,6 +87,7 @@ public final class MemoryDisk: Sendable {
             }
             // Only the memory of the previous process had them.
             content.visible?.pendingObjects = .init()
+            content.unsynced.append(.newProcess)
             if let name = content.visible?.clusterName, name != options.clusterName {
                 throw DatabaseFailure(
                     .wrongCluster,
@@ -100,11 +130,9 @@ public final class MemoryDisk: Sendable {
             for job in jobs {
                 results.append(DatabaseJobResult(id: job.id, outcome: try state.apply(job.operation)))
             }
-            content.unsynced.append(jobs.map(\.operation))
+            content.unsynced.append(.batch(jobs.map(\.operation)))
             if jobs.contains(where: \.operation.isDurable) {
-                for batch in content.unsynced {
-                    for operation in batch { _ = try content.durable?.apply(operation) }
-                }
+                for change in content.unsynced { content.applyToDurable(change) }
                 content.unsynced = []
             }
             return results

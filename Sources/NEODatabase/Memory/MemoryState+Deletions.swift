@@ -5,8 +5,10 @@ extension MemoryState {
     /// - Returns: whether there is nothing left to truncate.
     mutating func truncate(limit: Int) throws -> Bool {
         guard let tid = truncateTID else { return true }
+        var left = limit
         for cell in ownCells {
-            guard delete(in: cell.partition, after: tid, through: nil, limit: limit) else { return false }
+            left = delete(in: cell.partition, after: tid, through: nil, limit: left)
+            guard left > 0 else { return false }
             if cell.state == .outOfDate, let known = cell.tid, known > tid {
                 cells[CellKey(partition: cell.partition, nid: cell.nid)]?.tid = tid
             }
@@ -16,9 +18,9 @@ extension MemoryState {
     }
 
     /// Deletes records, then transactions and their pack orders: `after` excluded, `through` included.
-    /// - Returns: whether nothing is left.
-    mutating func delete(in partition: PartitionID, after: TID?, through: TID?, limit: Int) -> Bool {
-        guard var content = partitions[partition] else { return true }
+    /// - Returns: how many more rows could have been deleted; 0: some may be left.
+    mutating func delete(in partition: PartitionID, after: TID?, through: TID?, limit: Int) -> Int {
+        guard var content = partitions[partition] else { return limit }
         let isConcerned = { (tid: TID) in after.map { tid > $0 } ?? true && through.map { tid <= $0 } ?? true }
         var left = limit
         for (oid, revisions) in zip(content.objects.keys, content.objects.values) where left > 0 {
@@ -33,7 +35,7 @@ extension MemoryState {
             left -= 1
         }
         partitions[partition] = content
-        return left > 0
+        return left
     }
 
     /// - Returns: where the next slice begins; nil at the end.

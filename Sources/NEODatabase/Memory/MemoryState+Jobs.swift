@@ -38,7 +38,7 @@ extension MemoryState {
         case .truncate(let limit):
             return .slice(isFinished: try truncate(limit: limit))
         case .dropPartition(let partition, let limit):
-            return .slice(isFinished: delete(in: partition, after: nil, through: nil, limit: limit))
+            return .slice(isFinished: delete(in: partition, after: nil, through: nil, limit: limit) > 0)
         case .pack(let partition, let order, let from, let limit):
             return .packed(next: pack(partition, order, from: from, limit: limit))
         case .removeOrphans:
@@ -85,7 +85,7 @@ extension MemoryState {
     }
 
     private mutating func vote(_ ttid: TTID, _ metadata: TransactionMetadata?) throws {
-        if let objects = pendingObjects[ttid] { votedObjects[ttid] = objects }
+        if let objects = pendingObjects[ttid], !objects.isEmpty { votedObjects[ttid] = objects }
         pendingObjects[ttid] = nil
         guard var metadata else { return }
         _ = try partition(of: ttid)

@@ -67,7 +67,8 @@ final class SQLiteWriter: DatabaseWriter {
     ) throws -> [DatabaseJobResult] {
         let isDurable = jobs.contains { $0.operation.isDurable }
         if mode == .syncedOnDemand, state.isSyncing != isDurable {
-            try database.run(isDurable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
+            // SQLite applies it when the statement is compiled: it must not come from the cache.
+            try database.execute(sql: isDurable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
             state.isSyncing = isDurable
         }
         var results: [DatabaseJobResult] = []
@@ -95,6 +96,9 @@ final class SQLiteWriter: DatabaseWriter {
             try queue.unsafeReentrantWrite { database in
                 try reportingFailures {
                     _ = try perform([DatabaseJob(id: .init(rawValue: 0), operation: .flush)], &state, database)
+                    // Idle readers may still be open: the last connection to close would do it. So the file alone is
+                    // whole once a node is stopped. Passive: nobody is waited for.
+                    try database.execute(sql: "PRAGMA wal_checkpoint(PASSIVE)")
                 }
             }
         }

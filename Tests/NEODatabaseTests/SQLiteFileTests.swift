@@ -1,0 +1,140 @@
+import Foundation
+import NEODatabase
+import NEOProtocol
+import NIOCore
+import Testing
+
+/// What belongs to the file: its schema, its lock, its options, and what is refused.
+@Suite struct SQLiteFileTests {
+    private let folder: TemporaryFolder
+
+    init() throws {
+        folder = try TemporaryFolder()
+    }
+
+    private var path: String { folder.path("neo.sqlite") }
+
+    private func open(_ options: OpenOptions = OpenOptions(clusterName: "test")) throws -> SQLiteDatabase {
+        try .open(SQLiteLocation(path: path), options)
+    }
+
+    /// What we write is read alike by a reader that shares nothing with ours.
+    @Test func describedByPython() throws {
+        let test = try TestDatabase(.sqlite)
+        try test.commit(8, 10, [(1, "a"), (2, "")], pack: PackRequest(oids: OIDList([OID(1)]), tid: TID(9)))
+        try test.commit(18, 20, [(1, nil)])
+        let undo = DatabaseJob.PendingObject(oid: OID(1), data: nil, dataTID: TID(10))
+        try test.steps.perform(together: [
+            .store(TTID(28), undo, undoTargetRequired: true),
+            .vote(TTID(28), TransactionMetadata(OID(1))),
+            .lock(TTID(28), TID(30), approvesPack: false),
+        ])
+        let expected = try Contents(of: test.reader)
+        try test.reopen()
+        try test.database.writer.close()
+        let described = try describe(test.path)
+        #expect(Contents(described) == expected)
+        #expect(
+            described["config"]
+                == .object([
+                    "name": .string("test"), "nid": .string("1"), "ptid": .string("1"), "replicas": .string("0"),
+                    "version": .string("4"),
+                ])
+        )
+        // Ids of data follow the partition.
+        #expect(described["data"].array.map { $0["id"].integer } == [0, 1 << 48])
+        let golden = try GoldenDatabase("a-single")
+        #expect(described["tables"] == golden.sidecar["tables"])
+    }
+
+    @Test func oneProcessAtATime() throws {
+        let database = try open()
+        #expect(throws: DatabaseFailure(.locked, "database is locked")) { try open() }
+        try database.writer.close()
+        try open().writer.close()
+    }
+
+    @Test func anotherClusterIsRefusedUnlessReset() throws {
+        try open().writer.close()
+        let before = try folder.bytes(of: "neo.sqlite")
+        let failure = #expect(throws: DatabaseFailure.self) { try open(OpenOptions(clusterName: "other")) }
+        #expect(failure?.code == .wrongCluster)
+        #expect(failure?.message.contains("other") ?? false)
+        #expect(try folder.bytes(of: "neo.sqlite") == before)
+        let database = try open(OpenOptions(clusterName: "other", reset: true))
+        #expect(try database.makeReader().configuration() == DatabaseConfiguration(clusterName: "other"))
+    }
+
+    @Test func filesOfOthersAreRefused() throws {
+        try Data("This is not a database, but a text long enough to be taken for one. ".utf8).write(
+            to: URL(fileURLWithPath: path)
+        )
+        #expect(#expect(throws: DatabaseFailure.self) { try open() }?.code == .corrupted)
+        #expect(
+            #expect(throws: DatabaseFailure.self) {
+                try SQLiteDatabase.open(
+                    SQLiteLocation(path: folder.path("missing/neo.sqlite")),
+                    OpenOptions(clusterName: "test")
+                )
+            }?.code == .failed
+        )
+    }
+
+    /// A page in the middle that is damaged: told as such, whatever is read.
+    @Test func damagedFile() throws {
+        let golden = try GoldenDatabase("a-single")
+        var bytes = try golden.folder.bytes(of: "a-single.sqlite")
+        bytes.replaceSubrange(4096 * 2..<bytes.count, with: Data(repeating: 0xa5, count: bytes.count - 4096 * 2))
+        try bytes.write(to: URL(fileURLWithPath: golden.path))
+        let failure = #expect(throws: DatabaseFailure.self) {
+            let reader = try golden.open().makeReader()
+            _ = try Contents(of: reader)
+        }
+        #expect(failure?.code == .corrupted)
+    }
+
+    @Test func failedBatchStopsTheWriter() throws {
+        let database = try open()
+        var steps = Steps(database.writer)
+        let object = DatabaseJob.PendingObject(oid: OID(1), data: StoredData("x"))
+        // No partition table: where would it go?
+        #expect(throws: DatabaseFailure.self) {
+            try steps.perform(together: [.setNID(NID(5)), .store(TTID(1), object, undoTargetRequired: false)])
+        }
+        #expect(throws: DatabaseFailure.self) { try steps.perform(.flush) }
+        #expect(try database.makeReader().configuration().nid == nil)
+    }
+
+    @Test func connectionStrings() throws {
+        #expect(try SQLiteLocation("/a/b?c").path == "/a/b?c")
+        #expect(try SQLiteLocation("file:/a%20b?cache_size=-1000&journal_mode=DELETE").path == "/a%20b")
+        #expect(try SQLiteLocation("file:neo.sqlite?cksumvfs=0").pragmas.isEmpty)
+        #expect(try !SQLiteLocation("~/neo").path.contains("~"))
+        for wrong in ["cache_size=1&cache_size=2", "cache_size", "page_size=512", "cksumvfs=1", "synchronous=1;DROP"] {
+            #expect(throws: DatabaseFailure.self, "\(wrong)") { try SQLiteLocation("file:/a?\(wrong)") }
+        }
+    }
+
+    /// Bytes are stored as they came, whatever their number.
+    @Test(arguments: [0, 1, 4096, 100_000, 1 << 24])
+    func sizes(count: Int) throws {
+        let test = try TestDatabase(.sqlite)
+        let data = ByteBuffer(repeating: 0x5a, count: count)
+        let stored = StoredData(compression: 1, checksum: Checksum(of: data), data: data)
+        try test.steps.perform(together: [
+            .store(TTID(8), .init(oid: OID(1), data: stored), undoTargetRequired: false),
+            .vote(TTID(8), nil), .unlock(TTID(8), TID(10)),
+        ])
+        #expect(try test.reader.revision(of: OID(1), at: TID(10), in: 1)?.data == stored)
+        #expect(try test.reader.history(of: OID(1), in: 1, skip: 0, limit: 1).first?.size == count)
+    }
+
+    @Test func deduplicationIsChosenAtCreation() throws {
+        let test = try TestDatabase(.sqliteWithDeduplication)
+        try test.commit(8, 10, [(1, "same"), (2, "same")])
+        try test.commit(18, 20, [(3, "same"), (5, "other")])
+        try test.reopen()
+        try test.database.writer.close()
+        #expect(try describe(test.path)["data"].array.count == 2)
+    }
+}
