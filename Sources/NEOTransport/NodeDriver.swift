@@ -180,8 +180,9 @@ final class NodeDriver<Core: NodeCore> {
         /// Far enough to be for ever, and far from overflow.
         let longest: UInt64 = 100 * 365 * 24 * 3_600_000
         timers[timer]?.cancel()
+        // From the time that the core saw, so that timers of one turn fire in the order of their durations.
         timers[timer] = eventLoop.assumeIsolated().scheduleTask(
-            in: .milliseconds(Int64(min(milliseconds, longest)))
+            deadline: .uptimeNanoseconds(context.now.nanoseconds) + .milliseconds(Int64(min(milliseconds, longest)))
         ) { [weak self] in
             guard let self else { return }
             timers[timer] = nil
