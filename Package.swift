@@ -209,7 +209,8 @@ let package = Package(
         .testTarget(
             name: "NEOMasterTests",
             dependencies: [
-                "NEOMaster", "MessagePack", "NEOProtocol", "NEOTopology", "NEOEngine",
+                "NEOMaster", "MessagePack", "NEOProtocol", "NEOTopology", "NEOEngine", "TestVectors",
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "OrderedCollections", package: "swift-collections"),
             ],
             swiftSettings: settings
