@@ -1,4 +1,3 @@
-import NEOEngine
 import NEOProtocol
 
 /// Which master to try next, and when, until the primary is found (`spec/protocol.md §10.8`).
@@ -8,39 +7,39 @@ import NEOProtocol
 ///            ▼                           │
 ///   attempt a master ──closed, refused───┴── told of another one ──▶ attempt that one
 /// ```
-struct PrimarySearch: Sendable {
-    enum Action: Hashable, Sendable {
+public struct PrimarySearch: Sendable {
+    public enum Action: Hashable, Sendable {
         case connect(NodeAddress)
         /// All the masters were tried less than a second ago.
         case wait(milliseconds: UInt64)
     }
 
     /// The shortest time between two attempts at one master.
-    static let interval: UInt64 = 1000
+    public static let interval: UInt64 = 1000
 
     /// Known masters, in the order in which they became known.
-    private(set) var masters: [NodeAddress] = []
+    public private(set) var masters: [NodeAddress] = []
     private var attempts: [NodeAddress: Instant] = [:]
     private var announced: NodeAddress?
     private var next = 0
 
-    init(masters: [NodeAddress]) {
+    public init(masters: [NodeAddress]) {
         learn(masters)
     }
 
-    mutating func learn(_ addresses: [NodeAddress]) {
+    public mutating func learn(_ addresses: [NodeAddress]) {
         for address in addresses where address.port != 0 && !masters.contains(address) { masters.append(address) }
     }
 
     /// A secondary master told where the primary is, or that it knows other masters.
-    mutating func redirect(_ packet: NotPrimaryMaster) {
+    public mutating func redirect(_ packet: NotPrimaryMaster) {
         learn(packet.masters)
         if let index = packet.primaryIndex, packet.masters.indices.contains(index) {
             announced = packet.masters[index]
         }
     }
 
-    mutating func attempt(now: Instant) -> Action {
+    public mutating func attempt(now: Instant) -> Action {
         var candidates = (0..<masters.count).map { masters[(next + $0) % masters.count] }
         if let announced, masters.contains(announced) { candidates.insert(announced, at: 0) }
         announced = nil
