@@ -78,7 +78,12 @@ let package = Package(
         ),
         .target(
             name: "NEOStorage",
-            dependencies: ["NEOProtocol", "NEOTopology", "NEOEngine", "NEODatabase"],
+            dependencies: [
+                "MessagePack", "NEOProtocol", "NEOTopology", "NEOEngine", "NEODatabase",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "OrderedCollections", package: "swift-collections"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -180,6 +185,14 @@ let package = Package(
             name: "NEODatabaseTests",
             dependencies: [
                 "NEODatabase", "NEOProtocol", "TestVectors", .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "NEOStorageTests",
+            dependencies: [
+                "NEOStorage", "NEODatabase", "NEOEngine", "NEOProtocol", "MessagePack", "TestVectors",
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),

@@ -1,0 +1,139 @@
+import MessagePack
+import NEODatabase
+import NEOEngine
+import NEOProtocol
+import NEOTopology
+import OrderedCollections
+
+/// The search for the primary master (`spec/storage.md §3.3`).
+extension StorageCore {
+    mutating func attempt(_ context: inout Context) {
+        switch search.attempt(now: context.now) {
+        case .connect(let address): link = .attempting(connections.connect(to: address, &context))
+        case .wait(let milliseconds):
+            link = .waiting
+            context.startTimer(Timer.search, milliseconds: milliseconds)
+        }
+    }
+
+    mutating func identify(_ id: ConnectionID, _ context: inout Context) {
+        let request = RequestIdentification(
+            type: .storage,
+            nid: nid,
+            address: address,
+            cluster: configuration.cluster,
+            idTimestamp: nil,
+            extra: Properties([
+                "devpath": .array(configuration.topologyPath.map { .text($0) }),
+                "new_nid": .array([]),
+            ])
+        )
+        connections.ask(id, request, then: .identification, &context)
+        context.startTimer(Timer.identification, milliseconds: Self.identificationMilliseconds)
+    }
+
+    /// The answer of a master to a request of this node.
+    mutating func answered(
+        _ id: ConnectionID,
+        _ packet: Packet,
+        to pending: Pending,
+        _ context: inout Context
+    ) throws {
+        switch (pending, packet) {
+        case (.identification, .acceptIdentification(let accepted)): try self.accepted(id, accepted, &context)
+        case (.unfinishedTransactions(let partitions), .answerUnfinishedTransactions):
+            // It may concern partitions that were discarded meanwhile. Their replication is not implemented: the cells
+            // stay out of date, and keep receiving what is written.
+            context.log(.debug, "partitions \(partitions) stay out of date: replication is not implemented")
+        default: break
+        }
+    }
+
+    mutating func failed(
+        _ id: ConnectionID,
+        _ error: ErrorPacket,
+        of pending: Pending,
+        _ context: inout Context
+    ) throws {
+        guard let connection = connections.close(id, &context) else { return }
+        // The same refusal comes back every second: it is told as loud as the operator needs.
+        context.log(
+            error.code == .notReady ? .info : .error,
+            "master \(connection.peer): \(error.code.name) \(error.message)"
+        )
+        try lost(connection, error.message, &context)
+    }
+
+    private mutating func accepted(
+        _ id: ConnectionID,
+        _ accepted: AcceptIdentification,
+        _ context: inout Context
+    ) throws {
+        guard accepted.type == .master, accepted.nid != nil, let ownNID = accepted.yourNID else {
+            try violation(id, 0, "expected the ids of a master and of this node, got \(accepted)", &context)
+            return
+        }
+        context.cancelTimer(Timer.identification)
+        link = .connected(id)
+        context.log(.info, "identified as \(ownNID) by the primary master \(name(id))")
+        nid = ownNID
+        // The recorded table has to be read once all that was done for the previous master is in the database.
+        if try reader.configuration().nid != ownNID || !jobs.isEmpty {
+            closeGate(until: submit(.setNID(ownNID), then: .identified, &context))
+        } else {
+            try beginInitialisation(&context)
+        }
+    }
+
+    /// From here on the rules of initialisation hold (`spec/storage.md §3.3`, steps 4 to 6).
+    mutating func beginInitialisation(_ context: inout Context) throws {
+        phase = .initialisation
+        nodes.beginSession()
+        let recorded = try reader.configuration()
+        backupTID = recorded.backupTID
+        guard let ptid = recorded.ptid, recorded.partitions > 0 else {
+            setTable(nil)
+            return
+        }
+        var rows: [[CellRecord]] = Array(repeating: [], count: recorded.partitions)
+        for cell in try reader.cells() where rows.indices.contains(cell.partition) {
+            rows[cell.partition].append(CellRecord(nid: cell.nid, state: cell.state))
+        }
+        setTable(try PartitionTable(ptid: ptid, replicas: recorded.replicas, rows: rows))
+    }
+
+    /// Forgets all that depends on the master, and looks for it again (`spec/storage.md §3.2`).
+    mutating func masterLost(_ reason: String, _ context: inout Context) {
+        context.log(.error, "primary master lost: \(reason)")
+        link = .waiting
+        interrupt(&context)
+        gate = nil
+        backlog.removeAll()
+        phase = .bootstrap
+        attempt(&context)
+    }
+
+    /// Ends the period of operation (`spec/storage.md §3.2`, step 5).
+    ///
+    /// What was voted stays in the database: the master will say what becomes of it. What was not voted is released: it
+    /// would only be garbage (`§22.7`).
+    mutating func interrupt(_ context: inout Context) {
+        for connection in connections.all where !isMaster(connection.id) {
+            connections.close(connection.id, &context)
+        }
+        peers.removeAll()
+        attached.removeAll()
+        delayedIdentifications.removeAll()
+        for ttid in transactions.ttids(where: { !$0.isVoted }) { submit(.abort(ttid), &context) }
+        if unflushedSince != nil { submit(.flush, &context) }
+        transactions = TransactionTable()
+        delayedReads = DelayedQueue()
+        delayedWrites = DelayedQueue()
+        clusterState = nil
+        lastPackID = .zero
+        completedPackID = nil
+        dropQueue.pause()
+        isSearchingOrphans = false
+        period &+= 1
+    }
+}

@@ -1,0 +1,39 @@
+import NEOProtocol
+
+/// What an operator decides about a storage node (`spec/storage.md §2`).
+public struct StorageConfiguration: Hashable, Sendable {
+    public var cluster: String
+    /// The masters to begin with; others are learnt.
+    public var masters: [NodeAddress]
+    /// Port 0: any free one.
+    public var bind: NodeAddress
+    /// A node id to ask for. It takes precedence over the recorded one.
+    public var nid: NID?
+    /// Where the data is: host name, then device (`spec/storage.md §3.9`).
+    public var topologyPath: [String]
+    /// Never pack, and never make others wait for it.
+    public var disablesPack: Bool
+    /// Keep the data of cells that are not assigned any more.
+    public var disablesDropPartitions: Bool
+    public var limits: StorageLimits
+
+    public init(
+        cluster: String,
+        masters: [NodeAddress],
+        bind: NodeAddress,
+        nid: NID? = nil,
+        topologyPath: [String] = [],
+        disablesPack: Bool = false,
+        disablesDropPartitions: Bool = false,
+        limits: StorageLimits = StorageLimits()
+    ) {
+        self.cluster = cluster
+        self.masters = masters
+        self.bind = bind
+        self.nid = nid
+        self.topologyPath = topologyPath
+        self.disablesPack = disablesPack
+        self.disablesDropPartitions = disablesDropPartitions
+        self.limits = limits
+    }
+}

@@ -1,0 +1,133 @@
+import NEODatabase
+import NEOEngine
+import NEOProtocol
+import NEOTopology
+
+/// Changes of the partition table (`spec/storage.md §14`).
+extension StorageCore {
+    /// Replaces the table in memory.
+    mutating func setTable(_ table: PartitionTable?) {
+        self.table = table
+        guard let table, let nid else {
+            readable = []
+            return
+        }
+        readable = (0..<table.partitions).map { table.isReadable($0, at: nid) }
+    }
+
+    func isReadable(_ partition: PartitionID) -> Bool { readable.indices.contains(partition) && readable[partition] }
+
+    /// `SendPartitionTable` (`spec/storage.md §14.1`).
+    mutating func load(
+        _ packet: SendPartitionTable,
+        from id: ConnectionID,
+        _ request: UInt32,
+        _ context: inout Context
+    ) throws {
+        let table: PartitionTable
+        do {
+            table = try PartitionTable(ptid: packet.ptid, replicas: packet.replicas, rows: packet.rows)
+        } catch {
+            try violation(id, request, "\(error)", &context)
+            return
+        }
+        guard let ptid = table.ptid, let nid, table.isFilled else {
+            try violation(id, request, "expected a cell in each partition, got a partial table", &context)
+            return
+        }
+        setTable(table)
+        let cells = table.rows.enumerated().flatMap { partition, row in
+            row.map { CellChange(partition: partition, nid: $0.nid, state: $0.state) }
+        }
+        submit(
+            .changePartitionTable(
+                DatabaseJob.PartitionTableChange(
+                    ptid: ptid,
+                    replicas: table.replicas,
+                    cells: cells,
+                    isComplete: true,
+                    lastPackID: lastPackID
+                )
+            ),
+            &context
+        )
+        // Data may remain of cells that were discarded while this node was away.
+        dropQueue.replace((0..<table.partitions).filter { table.state(of: $0, at: nid) == nil })
+    }
+
+    /// `NotifyPartitionChanges` (`spec/storage.md §14.3`).
+    mutating func apply(
+        _ packet: NotifyPartitionChanges,
+        from id: ConnectionID,
+        _ request: UInt32,
+        _ context: inout Context
+    ) throws {
+        guard var table, let ptid = table.ptid, packet.ptid == ptid &+ 1, let nid else {
+            let expected = table?.ptid.map { "\($0 &+ 1)" } ?? "a whole table"
+            try violation(id, request, "wrong partition table id: expected \(expected), got \(packet.ptid)", &context)
+            return
+        }
+        let previous = table
+        do {
+            try table.apply(ptid: packet.ptid, replicas: packet.replicas, cells: packet.cells)
+        } catch {
+            try violation(id, request, "\(error)", &context)
+            return
+        }
+        setTable(table)
+        submit(
+            .changePartitionTable(
+                DatabaseJob.PartitionTableChange(
+                    ptid: packet.ptid,
+                    replicas: packet.replicas,
+                    cells: packet.cells,
+                    isComplete: false,
+                    lastPackID: lastPackID
+                )
+            ),
+            &context
+        )
+        let own = packet.cells.filter { $0.nid == nid }
+        for cell in own {
+            if cell.state == .discarded {
+                dropQueue.insert(cell.partition)
+            } else {
+                dropQueue.remove(cell.partition)
+            }
+        }
+        guard phase == .operation else { return }
+        let lost = Set(own.filter { $0.state == .discarded || $0.state == .corrupted }.map(\.partition))
+        let outdated = own.filter { $0.state == .outOfDate && previous.state(of: $0.partition, at: nid) != .outOfDate }
+        for cell in own where cell.state.isReadable { transactions.replicating.remove(cell.partition) }
+        if !outdated.isEmpty { replicate(outdated.map(\.partition).sorted(), &context) }
+        if !lost.isEmpty { try discard(lost, of: table, &context) }
+        if own.contains(where: { previous.state(of: $0.partition, at: nid) == .outOfDate }) { reportPack(&context) }
+        dropNext(&context)
+    }
+
+    /// Forgets what pending transactions do in partitions that are not ours any more (`spec/storage.md §10.5`): stores
+    /// that wait are answered, nothing is committed there.
+    private mutating func discard(
+        _ partitions: Set<PartitionID>,
+        of table: PartitionTable,
+        _ context: inout Context
+    ) throws {
+        transactions.replicating.subtract(partitions)
+        transactions.discard { partitions.contains(table.partition(of: $0)) }
+        submit(.discardUnfinished(partitions.sorted()), &context)
+        try retryWrites(&context)
+        try retryReads(&context)
+    }
+
+    /// Out-of-date cells receive what is written from now on, without lock (`spec/storage.md §10.1`).
+    mutating func replicate(_ partitions: [PartitionID], _ context: inout Context) {
+        guard case .connected(let id) = link else { return }
+        transactions.replicating.formUnion(partitions)
+        connections.ask(
+            id,
+            AskUnfinishedTransactions(partitions: partitions),
+            then: .unfinishedTransactions(partitions),
+            &context
+        )
+    }
+}

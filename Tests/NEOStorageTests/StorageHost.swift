@@ -1,0 +1,147 @@
+import NEODatabase
+import NEOEngine
+import NEOProtocol
+
+@testable import NEOStorage
+
+/// Runs one storage core without sockets, clock or threads. The test plays its master and its clients.
+struct StorageHost {
+    /// When the writer works.
+    enum Writer {
+        /// After each event.
+        case immediate
+        /// Only when the test says so.
+        case manual
+    }
+
+    /// What a peer receives.
+    enum Received: Hashable {
+        case frame(Frame)
+        case closed
+    }
+
+    static let master = NodeAddress(host: "127.0.0.1", port: 10)
+    static let address = NodeAddress(host: "127.0.0.1", port: 2000)
+
+    var core: StorageCore
+    let database: any StorageDatabase
+    var writer: Writer
+    var now = Instant(nanoseconds: 1_000_000_000)
+    private var random = SplitMix64(seed: 1)
+    private(set) var jobs: [DatabaseJob] = []
+    private(set) var masterID: ConnectionID?
+    private(set) var exitStatus: Int32?
+    private(set) var logs: [String] = []
+    private(set) var timers: [TimerID: UInt64] = [:]
+    private(set) var open: Set<ConnectionID> = []
+    private var received: [ConnectionID: [Received]] = [:]
+    private var nextFrameID: [ConnectionID: UInt32] = [:]
+    private var lastIncoming: UInt32 = 0
+
+    init(
+        _ database: any StorageDatabase,
+        writer: Writer = .immediate,
+        cluster: String = "differential",
+        limits: StorageLimits = StorageLimits()
+    ) throws {
+        self.database = database
+        self.writer = writer
+        let configuration = StorageConfiguration(
+            cluster: cluster,
+            masters: [Self.master],
+            bind: NodeAddress(host: "127.0.0.1", port: 0),
+            topologyPath: ["host", database.device],
+            limits: limits
+        )
+        core = StorageCore(configuration, reader: try database.makeReader())
+        var context = CoreContext<DatabaseJob>(now: now, wallTime: 0, random: random)
+        core.start(&context)
+        try carryOut(context.effects)
+    }
+
+    // MARK: Events
+
+    mutating func handle(_ event: Event<DatabaseJobResult>) throws {
+        var context = CoreContext<DatabaseJob>(now: now, wallTime: 0, random: random)
+        core.handle(event, &context)
+        random = context.random
+        try carryOut(context.effects)
+        if writer == .immediate { try completeJobs() }
+    }
+
+    private mutating func carryOut(_ effects: [Effect<DatabaseJob>]) throws {
+        for effect in effects {
+            switch effect {
+            case .listen: try handle(.listening(Self.address))
+            case .connect(let id, _):
+                masterID = id
+                open.insert(id)
+                nextFrameID[id] = 0
+                try handle(.connected(id))
+            case .send(let id, let frame): if open.contains(id) { received[id, default: []].append(.frame(frame)) }
+            case .close(let id), .closeAfterFlush(let id):
+                if open.remove(id) != nil { received[id, default: []].append(.closed) }
+            case .submit(let job): jobs.append(job)
+            case .startTimer(let timer, let milliseconds): timers[timer] = milliseconds
+            case .cancelTimer(let timer): timers[timer] = nil
+            case .log(_, let message): logs.append(message)
+            case .exit(let status): exitStatus = exitStatus ?? status
+            }
+        }
+    }
+
+    /// Has the writer apply the oldest jobs in one batch, then tells the core about each of them.
+    mutating func completeJobs(_ count: Int = .max) throws {
+        while !jobs.isEmpty {
+            let batch = Array(jobs.prefix(count))
+            jobs.removeFirst(batch.count)
+            for result in try database.writer.perform(batch) { try handle(.jobCompleted(result)) }
+            if count != .max { return }
+        }
+    }
+
+    mutating func fire(_ timer: TimerID) throws {
+        guard timers.removeValue(forKey: timer) != nil else { return }
+        try handle(.timerFired(timer))
+    }
+
+    // MARK: Peers
+
+    mutating func accept() throws -> ConnectionID {
+        lastIncoming += 1
+        let id = ConnectionID(.incoming, lastIncoming)
+        open.insert(id)
+        nextFrameID[id] = 0
+        try handle(.accepted(id, from: NodeAddress(host: "127.0.0.1", port: UInt16(30000 + lastIncoming))))
+        return id
+    }
+
+    /// - Returns: the id of the packet.
+    @discardableResult
+    mutating func send(_ packet: Packet, on connection: ConnectionID) throws -> UInt32 {
+        let id = nextFrameID[connection] ?? 0
+        nextFrameID[connection] = id &+ 1
+        try send(Frame(id: id, packet), on: connection)
+        return id
+    }
+
+    mutating func send(_ frame: Frame, on connection: ConnectionID) throws {
+        guard open.contains(connection) else { return }
+        try handle(.received(connection, frame))
+    }
+
+    mutating func close(_ connection: ConnectionID) throws {
+        guard open.remove(connection) != nil else { return }
+        try handle(.closed(connection, .closedByPeer))
+    }
+
+    /// What came on a connection since the last call.
+    mutating func take(_ connection: ConnectionID) -> [Received] {
+        received.removeValue(forKey: connection) ?? []
+    }
+
+    /// The packets that came on a connection since the last call.
+    mutating func packets(_ connection: ConnectionID) -> [Packet] {
+        take(connection).compactMap { if case .frame(let frame) = $0 { frame.packet } else { nil } }
+    }
+}
