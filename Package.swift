@@ -146,6 +146,12 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .executableTarget(
+            name: "MicroBenchmarks",
+            dependencies: ["NEOProtocol", .product(name: "NIOCore", package: "swift-nio")],
+            path: "Benchmarks/micro",
+            swiftSettings: settings
+        ),
         .target(
             name: "TestVectors",
             dependencies: ["MessagePack", .product(name: "NIOCore", package: "swift-nio")],
