@@ -151,15 +151,11 @@ public struct ConnectionTable<Pending: Sendable>: Sendable {
         _ frame: Frame,
         _ context: inout CoreContext<Job>
     ) -> Connection<Pending>.Received {
-        guard var connection = connections[id] else { return .dropped }
         if case .ping = frame.packet {
             answer(id, to: frame.id, Pong(), &context)
             return .dropped
         }
-        // Taken out and put back, so that the table of requests is not copied.
-        connections[id] = nil
-        let received = connection.receive(frame)
-        connections[id] = connection
-        return received
+        // In place: one look-up a packet, and the table of requests is not copied.
+        return connections[id]?.receive(frame) ?? .dropped
     }
 }
