@@ -46,7 +46,7 @@ extension StorageCore {
         case .askOIDsFrom(let ask): try read(.oids(ask), for: id, request, isReadOnly: isReadOnly, &context)
         case .askTIDs(let ask): try answer(ask, to: id, request, isReadOnly: isReadOnly, &context)
         case .askTransactionInformation(let ask): try answer(ask, to: id, request, isReadOnly: isReadOnly, &context)
-        case .askObjectUndoSerial(let ask): try answer(ask, to: id, request, &context)
+        case .askObjectUndoSerial(let ask): try answer(ask, to: id, request, isReadOnly: isReadOnly, &context)
         case .abortTransaction(let abort):
             // Not an error: the transaction may have ended, and its id may even be another client's by now.
             guard transactions[abort.ttid]?.owner == nid else { return }

@@ -180,7 +180,7 @@ public struct StorageCore: NodeCore, Sendable {
 
     private mutating func fired(_ timer: TimerID, _ context: inout Context) throws {
         switch timer {
-        case Timer.search: attempt(&context)
+        case Timer.search: if link == .waiting { attempt(&context) }
         case Timer.identification:
             guard case .attempting(let id) = link, let connection = connections.close(id, &context) else { return }
             try lost(connection, "no answer to the identification", &context)
@@ -224,6 +224,8 @@ public struct StorageCore: NodeCore, Sendable {
     mutating func leave(_ last: DatabaseJob.Operation, status: Int32, _ context: inout Context) {
         for connection in connections.all { connections.closeAfterFlush(connection.id, &context) }
         phase = .leaving
+        // What was to follow the jobs under way is void: after an erasure nothing may be written.
+        period &+= 1
         submit(last, then: .exit(status: status), &context)
     }
 

@@ -11,6 +11,10 @@ extension StorageCore {
         _ packet: Packet,
         _ context: inout Context
     ) throws {
+        if case .closeClient = packet {
+            try close(id, "leaves before it is identified", &context)
+            return
+        }
         guard case .requestIdentification(let identification) = packet else {
             try unexpected(id, request, packet, &context)
             return

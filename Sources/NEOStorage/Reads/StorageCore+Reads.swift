@@ -48,7 +48,7 @@ extension StorageCore {
         let bound = isReadOnly ? backupTID : nil
         switch packet {
         case .object(let ask): return try load(ask, through: bound, for: id, request, &context)
-        case .history(let ask): return try history(ask, for: id, request, &context)
+        case .history(let ask): return try history(ask, through: bound, for: id, request, &context)
         case .tids(let ask): return try tids(ask, through: bound, for: id, request, &context)
         case .oids(let ask): return try oids(ask, through: bound, for: id, request, &context)
         }
@@ -101,6 +101,7 @@ extension StorageCore {
 
     private mutating func history(
         _ ask: AskObjectHistory,
+        through bound: TID?,
         for id: ConnectionID,
         _ request: UInt32,
         _ context: inout Context
@@ -116,7 +117,8 @@ extension StorageCore {
         }
         if transactions.loadLocks[ask.oid] != nil { return .blocked }
         let limit = min(ask.last - ask.first, configuration.limits.listedRevisions)
-        let history = try reader.history(of: ask.oid, in: partition, skip: ask.first, limit: limit)
+        var history = try reader.history(of: ask.oid, in: partition, skip: ask.first, limit: limit)
+        if let bound { history.removeAll { $0.tid > bound } }
         if history.isEmpty {
             connections.fail(id, to: request, .oidNotFound, "\(ask.oid)", &context)
         } else {
@@ -242,6 +244,7 @@ extension StorageCore {
         _ ask: AskObjectUndoSerial,
         to id: ConnectionID,
         _ request: UInt32,
+        isReadOnly: Bool,
         _ context: inout Context
     ) throws {
         guard ask.oids.allSatisfy({ readable[$0.partition(of: readable.count)] }) else {
@@ -249,6 +252,8 @@ extension StorageCore {
             return
         }
         let running = transactions[ask.ttid]
+        var limit = ask.limit
+        if isReadOnly, let backupTID { limit = min(limit ?? .max, TID(backupTID.rawValue &+ 1)) }
         var serials: OrderedDictionary<OID, UndoRecord> = [:]
         for oid in ask.oids {
             var current: TID?
@@ -257,7 +262,7 @@ extension StorageCore {
                 of: oid,
                 in: oid.partition(of: readable.count),
                 undoneTID: ask.undone,
-                before: ask.limit,
+                before: limit,
                 current: current
             )
             switch outcome {

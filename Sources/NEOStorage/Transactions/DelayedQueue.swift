@@ -78,10 +78,13 @@ struct DelayedQueue<Request: Sendable>: Sendable {
         return events[cursor]
     }
 
-    mutating func remove(_ event: Event) {
-        guard let index = events.firstIndex(where: { $0.sequence == event.sequence }) else { return }
+    /// - Returns: false if it is not there any more.
+    @discardableResult
+    mutating func remove(_ event: Event) -> Bool {
+        guard let index = events.firstIndex(where: { $0.sequence == event.sequence }) else { return false }
         events.remove(at: index)
         bytes -= event.bytes
         if let cursor, index < cursor { self.cursor = cursor - 1 }
+        return true
     }
 }

@@ -140,7 +140,8 @@ extension StorageCore {
         guard delayedWrites.beginPass() else { return }
         while let event = delayedWrites.next() {
             guard try attempt(event.packet, for: event.connection, event.request, &context) == .done else { continue }
-            delayedWrites.remove(event)
+            // It is gone already if its connection was closed for it.
+            guard delayedWrites.remove(event) else { continue }
             peers[event.connection]?.delayedCount -= 1
             peers[event.connection]?.delayedBytes -= event.bytes
             transactions.update(event.key) { $0.delayedCount -= 1 }
