@@ -199,6 +199,7 @@ let package = Package(
             dependencies: [
                 "NEOStorage", "NEODatabase", "NEOEngine", "NEOProtocol", "MessagePack", "TestVectors",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "OrderedCollections", package: "swift-collections"),
             ],
             swiftSettings: settings
         ),

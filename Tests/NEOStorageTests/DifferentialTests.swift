@@ -1,3 +1,4 @@
+import Foundation
 import NEODatabase
 import NEOEngine
 import NEOProtocol
@@ -17,13 +18,24 @@ import Testing
     }
 
     @Test(arguments: Pace.allCases)
-    func replay(_ pace: Pace) throws {
+    func memory(_ pace: Pace) throws {
+        try replay(try MemoryDatabase.open(MemoryDisk(), OpenOptions(clusterName: "differential")), pace)
+    }
+
+    @Test(arguments: Pace.allCases)
+    func sqlite(_ pace: Pace) throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let location = SQLiteLocation(path: folder.appendingPathComponent("differential.sqlite").path)
+        let database = try SQLiteDatabase.open(location, OpenOptions(clusterName: "differential"))
+        try replay(database, pace)
+        try database.writer.close()
+    }
+
+    private func replay(_ database: any StorageDatabase, _ pace: Pace) throws {
         let scenario: DifferentialScenario = try Vectors.load("storage-differential.json")
-        let options = OpenOptions(clusterName: scenario.cluster_name)
-        let host = try StorageHost(
-            try MemoryDatabase.open(MemoryDisk(), options),
-            writer: pace == .immediate ? .immediate : .manual
-        )
+        let host = try StorageHost(database, writer: pace == .immediate ? .immediate : .manual)
         var replay = Replay(host: host)
         for step in scenario.steps { try replay.perform(step) }
         #expect(replay.host.exitStatus == nil)

@@ -1,0 +1,151 @@
+import NEODatabase
+import NEOEngine
+import NEOProtocol
+import NIOCore
+import Testing
+
+@testable import NEOStorage
+
+/// A peer that does what it must not loses its connection; others are served (`spec/storage.md §22.1`).
+@Suite struct HostileInputTests {
+    static let big = UInt64.max
+
+    static func store(_ oid: UInt64, serial: UInt64, dataTID: UInt64? = nil, ttid: UInt64) -> Packet {
+        AskStoreObject(
+            oid: OID(oid),
+            serial: TID(serial),
+            compression: 0,
+            checksum: .zero,
+            data: ByteBuffer(),
+            dataTID: dataTID.map { TID($0) },
+            ttid: TID(ttid)
+        ).packet
+    }
+
+    static let violations: [[Packet]] = [
+        [store(1, serial: 0, ttid: big)],
+        [store(big, serial: 0, ttid: 0x1000)],
+        [store(1, serial: big, ttid: 0x1000)],
+        [store(1, serial: 0, dataTID: big, ttid: 0x1000)],
+        // A base newer than the current revision.
+        [store(5, serial: 0x9000, ttid: 0x1000)],
+        [.askCheckCurrentSerial(AskCheckCurrentSerial(ttid: TID(0x1000), oid: OID(5), serial: TID(0x9000)))],
+        // A store of what was checked, a check of what was stored.
+        [
+            .askCheckCurrentSerial(AskCheckCurrentSerial(ttid: TID(0x1000), oid: OID(1), serial: .zero)),
+            store(1, serial: 0, ttid: 0x1000),
+        ],
+        [
+            store(1, serial: 0, ttid: 0x1000),
+            .askCheckCurrentSerial(AskCheckCurrentSerial(ttid: TID(0x1000), oid: OID(1), serial: .zero)),
+        ],
+        // A relock that nobody asked for.
+        [store(1, serial: 0, ttid: 0x1000), .askRelockObject(AskRelockObject(ttid: TID(0x1000), oid: OID(1)))],
+        // Two votes, a store after a vote.
+        [
+            store(1, serial: 0, ttid: 0x1000), .askVoteTransaction(AskVoteTransaction(ttid: TID(0x1000))),
+            .askVoteTransaction(AskVoteTransaction(ttid: TID(0x1000))),
+        ],
+        [
+            store(1, serial: 0, ttid: 0x1000), .askVoteTransaction(AskVoteTransaction(ttid: TID(0x1000))),
+            store(5, serial: 0, ttid: 0x1000),
+        ],
+        [.askVoteTransaction(AskVoteTransaction(ttid: TID(0x7777)))],
+        [.askTIDs(AskTIDs(first: -1, last: .max, partition: 0))],
+        [.askTIDs(AskTIDs(first: 1, last: 1, partition: 0))],
+        [.askObjectHistory(AskObjectHistory(oid: OID(1), first: .min, last: .max))],
+        [.askOIDsFrom(AskOIDsFrom(partition: 0, length: 0, min: .zero, tid: .max))],
+        [.askTIDsFrom(AskTIDsFrom(min: .zero, max: .max, length: -1, partition: 0))],
+        [.askRecovery(AskRecovery())],
+    ]
+
+    @Test(arguments: violations.indices)
+    func violation(_ index: Int) throws {
+        var scenario = try StorageScenario(.immediate)
+        try scenario.commit(5, 0x800, at: 0x804, by: scenario.b)
+        for packet in Self.violations[index] { try scenario.host.send(packet, on: scenario.a) }
+        let received = scenario.host.take(scenario.a)
+        #expect(received.last == .closed)
+        guard case .frame(let frame)? = received.dropLast().last, case .error(let error) = frame.packet else {
+            Issue.record("expected an error, got \(received)")
+            return
+        }
+        #expect(error.code == .protocolError)
+        try scenario.load(5, by: scenario.b)
+        #expect(brief(scenario.host.packets(scenario.b)) == ["object 804 next nil"])
+        #expect(scenario.host.exitStatus == nil)
+    }
+
+    /// Odd, and harmless: answered, the connection is kept.
+    @Test(arguments: [
+        (Packet.askObject(AskObject(oid: .invalid, at: nil, before: nil)), "Error NON_READABLE_CELL"),
+        (.askObject(AskObject(oid: OID(5), at: .invalid, before: nil)), "Error OID_NOT_FOUND"),
+        (.askObject(AskObject(oid: OID(5), at: nil, before: .invalid)), "object 804 next nil"),
+        (.askTIDs(AskTIDs(first: 0, last: .max, partition: 0)), "AnswerTIDs"),
+        (.askTIDs(AskTIDs(first: 0, last: 1, partition: -7)), "Error NON_READABLE_CELL"),
+        (.askTIDsFrom(AskTIDsFrom(min: .invalid, max: .zero, length: .max, partition: 1)), "AnswerTIDsFrom"),
+        (.askTIDsFrom(AskTIDsFrom(min: .zero, max: .invalid, length: .max, partition: 1)), "AnswerTIDsFrom"),
+        (.askOIDsFrom(AskOIDsFrom(partition: 1, length: .max, min: .invalid, tid: .invalid)), "AnswerOIDsFrom"),
+        (.askFinalTID(AskFinalTID(ttid: TID(UInt64.max - 3))), "AnswerFinalTID"),
+        (.askTransactionInformation(AskTransactionInformation(tid: TID(UInt64.max - 3))), "Error TID_NOT_FOUND"),
+        (
+            .askObjectUndoSerial(
+                AskObjectUndoSerial(ttid: .invalid, limit: .invalid, undone: .invalid, oids: [OID(5), OID(5)])
+            ), "AnswerObjectUndoSerial"
+        ),
+    ])
+    func oddity(_ packet: Packet, _ answer: String) throws {
+        var scenario = try StorageScenario(.immediate)
+        try scenario.commit(5, 0x800, at: 0x804, by: scenario.b)
+        try scenario.host.send(packet, on: scenario.a)
+        #expect(brief(scenario.host.packets(scenario.a)) == [answer])
+        #expect(scenario.host.open.contains(scenario.a))
+    }
+
+    @Test("The transaction of another client cannot be touched")
+    func foreignTransaction() throws {
+        var scenario = try StorageScenario(.immediate)
+        try scenario.store(1, 0x1000, by: scenario.a)
+        try scenario.host.send(.abortTransaction(AbortTransaction(ttid: TID(0x1000), nids: [])), on: scenario.b)
+        try scenario.vote(0x1000, [1], by: scenario.a)
+        #expect(brief(scenario.host.packets(scenario.a)) == ["stored nil", "AnswerStoreTransaction"])
+        try scenario.store(5, 0x1000, by: scenario.b)
+        #expect(scenario.host.take(scenario.b).last == .closed)
+    }
+
+    @Test("Who has too many requests that wait loses its connection, and its transactions")
+    func tooManyDelayedRequests() throws {
+        var limits = StorageLimits()
+        limits.delayedRequestsPerConnection = 2
+        var scenario = try StorageScenario(.immediate, limits: limits)
+        try scenario.store(1, 0x1000, by: scenario.a)
+        for ttid in [0x1010, 0x1014, 0x1018] as [UInt64] { try scenario.store(1, ttid, by: scenario.b) }
+        #expect(scenario.host.take(scenario.b).last == .closed)
+        #expect(scenario.host.core.delayedWrites.count == 0)
+        #expect(scenario.host.core.transactions.count == 1)
+    }
+
+    @Test("A master that locks before the vote, or unlocks nothing, is left")
+    func masterViolations() throws {
+        for packet in [
+            Packet.askLockInformation(AskLockInformation(ttid: TID(0x1000), tid: TID(0x1004), pack: false)),
+            .notifyUnlockInformation(NotifyUnlockInformation(ttid: TID(0x1000))),
+            .notifyPartitionChanges(NotifyPartitionChanges(ptid: 9, replicas: 0, cells: [])),
+            .notifyPartitionChanges(
+                NotifyPartitionChanges(
+                    ptid: 2,
+                    replicas: 0,
+                    cells: [CellChange(partition: 77, nid: StorageScenario.own, state: .upToDate)]
+                )
+            ),
+            .startOperation(StartOperation(backup: false)),
+        ] {
+            var scenario = try StorageScenario(.immediate)
+            try scenario.store(1, 0x1000, by: scenario.a)
+            try scenario.tell(packet)
+            #expect(scenario.host.take(scenario.master).last == .closed)
+            #expect(!scenario.host.open.contains(scenario.a))
+            #expect(scenario.host.core.phase == .bootstrap)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+import NEODatabase
+import NEOEngine
+import NEOProtocol
+import Testing
+
+@testable import NEOStorage
+
+/// Identification, interruptions and ends (`spec/storage.md §23`, scenarios 9 to 14, 35, 59).
+@Suite struct LifeTests {
+    @Test("A client that the master did not announce yet waits; one that was replaced is refused")
+    func identificationTimestamps() throws {
+        var scenario = try StorageScenario(.immediate)
+        let nid = NID(.client, 3)
+        let early = try scenario.connect(nid, 500)
+        #expect(scenario.host.packets(early).isEmpty)
+        try scenario.announce([(nid, .running, 500)])
+        #expect(brief(scenario.host.packets(early)) == ["AcceptIdentification"])
+        let obsolete = try scenario.connect(StorageScenario.clientA, 0.5)
+        #expect(brief(scenario.host.packets(obsolete)) == ["Error NOT_READY"])
+        let second = try scenario.connect(StorageScenario.clientA, 1)
+        #expect(brief(scenario.host.packets(second)) == ["Error PROTOCOL_ERROR"])
+    }
+
+    @Test("Told DOWN, the node completes its database and leaves")
+    func shutDown() throws {
+        var scenario = try StorageScenario()
+        let own = NodeRecord(type: .storage, address: nil, nid: StorageScenario.own, state: .down, idTimestamp: nil)
+        try scenario.tell(.notifyNodeInformation(NotifyNodeInformation(timestamp: 200, nodes: [own])))
+        #expect(scenario.host.exitStatus == nil)
+        #expect(scenario.host.jobs.map(\.operation) == [.flush])
+        #expect(scenario.host.open.isEmpty)
+        try scenario.host.completeJobs()
+        #expect(scenario.host.exitStatus == 0)
+    }
+
+    @Test("Dropped from the cluster, the node erases its database and leaves")
+    func dropped() throws {
+        var scenario = try StorageScenario()
+        let own = NodeRecord(
+            type: .storage,
+            address: StorageHost.address,
+            nid: StorageScenario.own,
+            state: .unknown,
+            idTimestamp: nil
+        )
+        try scenario.tell(.notifyNodeInformation(NotifyNodeInformation(timestamp: 200, nodes: [own])))
+        #expect(scenario.host.jobs.map(\.operation) == [.erase])
+        try scenario.host.completeJobs()
+        #expect(scenario.host.exitStatus == 0)
+    }
+
+    @Test("Without its master, the node lets its clients go and looks for the master once a second")
+    func masterLost() throws {
+        var scenario = try StorageScenario(.immediate)
+        try scenario.store(1, 0x1000, by: scenario.a)
+        try scenario.host.close(scenario.master)
+        #expect(scenario.host.core.transactions.count == 0)
+        #expect(!scenario.host.open.contains(scenario.a))
+        #expect(scenario.host.timers[StorageCore.Timer.search] == 1000)
+    }
+
+    @Test("An out-of-date cell accepts writes without lock, and none is there to read")
+    func lockless() throws {
+        var scenario = try StorageScenario(.immediate)
+        try scenario.store(2, on: 0x55, 0x1000, by: scenario.a)
+        try scenario.store(2, on: 0x77, 0x1008, by: scenario.b)
+        try scenario.store(3, 0x1000, by: scenario.a)
+        try scenario.load(2, by: scenario.b)
+        #expect(brief(scenario.host.packets(scenario.a)) == ["stored 0", "stored 0"])
+        #expect(brief(scenario.host.packets(scenario.b)) == ["stored 0", "Error NON_READABLE_CELL"])
+    }
+
+    @Test("A backup cluster is read up to its backup TID, and not written")
+    func backup() throws {
+        var scenario = try StorageScenario(.immediate)
+        try scenario.commit(1, 0x1000, at: 0x1004, by: scenario.a)
+        try scenario.tell(.stopOperation(StopOperation()))
+        try scenario.tell(.startOperation(StartOperation(backup: true)))
+        try scenario.announce([(StorageScenario.clientA, .running, 1)])
+        let client = try scenario.connect(StorageScenario.clientA, 1)
+        try scenario.store(1, on: 0x1004, 0x1008, by: client)
+        try scenario.load(1, by: client)
+        #expect(
+            brief(scenario.host.packets(client))
+                == ["AcceptIdentification", "Error READ_ONLY_ACCESS", "object 1004 next nil"]
+        )
+        #expect(try scenario.host.database.makeReader().configuration().backupTID == TID(0x1004))
+    }
+
+    @Test("What was not voted leaves no data behind when operation stops (22.7)")
+    func releaseAtStop() throws {
+        var scenario = try StorageScenario()
+        try scenario.store(1, 0x1000, by: scenario.a)
+        try scenario.store(5, 0x1008, by: scenario.b)
+        try scenario.vote(0x1008, [5], by: scenario.b)
+        try scenario.tell(.stopOperation(StopOperation()))
+        #expect(scenario.host.jobs.last?.operation == .abort(TID(0x1000)))
+        #expect(!scenario.host.jobs.map(\.operation).contains(.abort(TID(0x1008))))
+    }
+}
