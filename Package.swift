@@ -95,11 +95,6 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
-            name: "NEOClient",
-            dependencies: ["NEOProtocol", "NEOTopology", "NEOEngine"],
-            swiftSettings: settings
-        ),
-        .target(
             name: "NEOControl",
             dependencies: [
                 "NEOProtocol",
@@ -120,12 +115,26 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "NEOClient",
+            dependencies: [
+                "MessagePack", "NEOProtocol", "NEOTopology", "NEOEngine", "NEOTransport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "OrderedCollections", package: "swift-collections"),
+                .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: settings
         ),
         .target(
             name: "NEOClientC",
-            dependencies: ["CNEOClient", "NEOClient", "NEOTransport"],
+            dependencies: [
+                "NEOClient", "NEOTransport", "CNEOClient",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -156,6 +165,14 @@ let package = Package(
             name: "TestVectors",
             dependencies: ["MessagePack", .product(name: "NIOCore", package: "swift-nio")],
             path: "Tests/TestVectors",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "NEOClientTests",
+            dependencies: [
+                "NEOClient", "NEOProtocol", "NEOEngine", "NEOTopology",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(

@@ -1,0 +1,68 @@
+import NEOEngine
+import NEOProtocol
+import OrderedCollections
+import NIOCore
+
+/// How an operation of ``ClientCore`` ended.
+public enum OperationResult: Sendable {
+    case failed(ClientError)
+    /// Nothing to give back.
+    case done
+    /// A load; nil: the object exists and has no revision before the one asked.
+    case record(Record?)
+    case lastTransaction(TID)
+    case newOID(OID)
+    case began(TTID)
+    /// The data are on their way; conflicts found so far are to be resolved.
+    case stored([Conflict])
+    /// The vote waits for these conflicts to be resolved: resolve, ``ClientCore/resolve``, and vote again.
+    case conflicts([Conflict])
+    /// The transaction is ready to be finished: the objects whose conflicts were resolved, and the last revision that
+    /// each was resolved against.
+    case voted([ResolvedConflict])
+    case finished(TID)
+    case tids([TID])
+    case transaction(AnswerTransactionInformation)
+    case history([HistoryRecord])
+    case oids(next: OID?, [OID])
+    case undoSerials([(oid: OID, record: UndoRecord)])
+    case packOrders([PackOrder])
+}
+
+/// A change that another transaction overtook; nothing but the program can merge both (`spec/client.md §11.6`).
+public struct Conflict: Hashable, Sendable {
+    public var oid: OID
+    /// The current revision.
+    public var serial: TID
+    /// The revision that the change started from.
+    public var base: TID
+    /// The change.
+    public var data: ByteBuffer
+
+    public init(oid: OID, serial: TID, base: TID, data: ByteBuffer) {
+        self.oid = oid
+        self.serial = serial
+        self.base = base
+        self.data = data
+    }
+}
+
+public struct ResolvedConflict: Hashable, Sendable {
+    public var oid: OID
+    public var serial: TID
+
+    public init(oid: OID, serial: TID) {
+        self.oid = oid
+        self.serial = serial
+    }
+}
+
+/// What the program must be told, in order, before it sees the transactions it is about (`spec/client.md §3.9`).
+public enum ClientDelivery: Hashable, Sendable {
+    /// Another client changed these objects.
+    case invalidate(TID, [OID])
+    /// Transactions may have been missed: nothing that the program keeps is known to be current.
+    case invalidateAll
+    /// The transaction of this ``ClientCore/finish(_:_:_:)`` is committed.
+    case finished(OperationID, TID)
+}

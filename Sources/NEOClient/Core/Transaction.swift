@@ -1,0 +1,190 @@
+import NEOEngine
+import NEOProtocol
+import NIOCore
+import OrderedCollections
+
+/// A transaction of the program, numbered by it.
+public struct TransactionID: Hashable, Comparable, Sendable {
+    public let rawValue: UInt64
+
+    public init(_ rawValue: UInt64) {
+        self.rawValue = rawValue
+    }
+
+    public static func < (left: TransactionID, right: TransactionID) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// What a transaction wrote and what is known of it (`spec/client.md §11.1`).
+///
+/// ```
+///  beginning ──ttid──▶ open ◀──conflicts──┐
+///                       │ vote            │
+///                       ▼                 │
+///                   draining ─────────────┘   until every store is answered
+///                       │ AskStoreTransaction, AskVoteTransaction
+///                       ▼
+///                    voting ──some node failed──▶ reporting (FailedVote)
+///                       │                            │ ACK
+///                       └────────▶ voted ◀───────────┘
+/// ```
+/// Finishing takes the transaction out of the table: see ``Finish``.
+struct Transaction: Sendable {
+    enum Phase: Hashable, Sendable {
+        case beginning(OperationID)
+        case open
+        case draining(OperationID)
+        case voting(OperationID)
+        case reporting(OperationID)
+        case voted
+    }
+
+    /// What was stored for an object.
+    enum Content: Sendable {
+        case data(ByteBuffer)
+        /// Kept no more: too many bytes were written.
+        case forgotten
+        case deleted
+        /// Nothing: the object was only read.
+        case checked
+
+        var data: ByteBuffer? {
+            if case .data(let data) = self { data } else { nil }
+        }
+        var byteCount: Int { data?.readableBytes ?? 0 }
+    }
+
+    struct PendingStore: Sendable {
+        var content: Content
+        var base: TID
+        /// Nodes that have not answered to the last attempt.
+        var awaited: [NID]
+        /// Counts the stores of the object: answers to an earlier one say nothing of the data sent since.
+        var attempt: Int
+        /// Whether a node took it.
+        var isAccepted = false
+    }
+
+    /// What all the nodes took.
+    struct Written: Sendable {
+        var content: Content
+        var base: TID
+    }
+
+    /// How a node is used. Once a write failed, the node is not used again.
+    enum Use: Sendable {
+        /// Writes wait for the connection.
+        case connecting([Write])
+        case connected(ConnectionID)
+        case failed
+    }
+
+    /// A request to one node.
+    enum Write: Sendable {
+        case store(AskStoreObject, attempt: Int)
+        case check(AskCheckCurrentSerial, attempt: Int)
+        case transaction(AskStoreTransaction)
+        case vote(AskVoteTransaction)
+    }
+
+    /// A store or a check that waits for room, or for the answers to an earlier store of the object.
+    struct WaitingStore: Sendable {
+        var operation: OperationID
+        var oid: OID
+        var base: TID
+        var content: Content
+        var stored: StoredData
+        var dataTID: TID?
+    }
+
+    let id: TransactionID
+    /// Zero until it has begun.
+    var ttid = TTID.zero
+    var phase: Phase
+    /// The connection to the master that gave the TTID: nothing about it is sent on another one (`§20.1`).
+    var master: ConnectionID
+    var user: ByteBuffer
+    var description: ByteBuffer
+    var extensionData: ByteBuffer
+    var pack: PackRequest?
+
+    /// Stores and checks that some node has not answered. Only looked up, or sorted: many leave it in any order.
+    var pending: [OID: PendingStore] = [:]
+    var written: OrderedDictionary<OID, Written> = [:]
+    var conflicts: OrderedDictionary<OID, TID> = [:]
+    /// Conflicts that the program is resolving: the content and the base of the next attempt are not known yet.
+    var resolving: [OID: TID] = [:]
+    var resolved: OrderedDictionary<OID, TID> = [:]
+    var nodes: OrderedDictionary<NID, Use> = [:]
+    /// Requests sent, or waiting for a connection, and not answered, by node.
+    var outstanding: [NID: Int] = [:]
+    var outstandingCount = 0
+    /// For each partition written, the nodes that were asked.
+    var partitions: OrderedDictionary<PartitionID, Set<NID>> = [:]
+    /// Nodes that took a write without checking for conflicts.
+    var lockless: [PartitionID: Set<NID>] = [:]
+    var pendingBytes = 0
+    var writtenBytes = 0
+    var attempts = 0
+    /// Set before the first packet of the vote.
+    var isStored = false
+    /// Why it cannot be committed any more.
+    var failure: ClientError?
+    var waitingStore: WaitingStore?
+    /// The waiting store waits for the answer to a ping.
+    var isBarrierPending = false
+
+    init(
+        id: TransactionID,
+        operation: OperationID,
+        user: ByteBuffer,
+        description: ByteBuffer,
+        extensionData: ByteBuffer,
+        pack: PackRequest?
+    ) {
+        self.id = id
+        self.phase = .beginning(operation)
+        self.master = ConnectionID(.outgoing, 0)
+        self.user = user
+        self.description = description
+        self.extensionData = extensionData
+        self.pack = pack
+    }
+
+    /// The operation that waits for the transaction, if any.
+    var waitingOperation: OperationID? {
+        if let waitingStore { return waitingStore.operation }
+        switch phase {
+        case .beginning(let operation), .draining(let operation), .voting(let operation), .reporting(let operation):
+            return operation
+        case .open, .voted: return nil
+        }
+    }
+
+    mutating func count(_ nid: NID, _ change: Int) {
+        outstanding[nid, default: 0] += change
+        outstandingCount += change
+    }
+
+    /// Gives up a node: nothing more is expected from it.
+    mutating func fail(_ nid: NID) {
+        nodes[nid] = .failed
+        outstandingCount -= outstanding.removeValue(forKey: nid) ?? 0
+    }
+}
+
+/// A transaction whose commit was asked: it cannot be aborted any more (`spec/client.md §11.9, §11.10`).
+struct Finish: Sendable {
+    enum State: Hashable, Sendable {
+        /// AskFinishTransaction was sent.
+        case asked
+        /// The master was lost: the outcome is asked to the next one.
+        case recovering
+        /// It was committed as this TID, after the reconnection: its turn in the order of invalidations is to come.
+        case committed(TID)
+    }
+
+    var operation: OperationID
+    var ttid: TTID
+    var written: OrderedDictionary<OID, Transaction.Written>
+    var state = State.asked
+}
