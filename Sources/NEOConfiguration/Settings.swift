@@ -9,14 +9,20 @@ public struct Settings: Hashable, Sendable {
     }
 
     private var values: [String: Value]
+    private let given: Set<String>
     /// The words that are no options.
     public let words: [String]
 
-    init(values: [String: Value], words: [String]) {
+    init(values: [String: Value], given: Set<String>? = nil, words: [String]) {
         self.values = values
+        self.given = given ?? Set(values.keys)
         self.words = words
     }
 
+    /// Whether one of these options has another origin than its default.
+    public func wasAsked(for names: [String]) -> Bool { names.contains { given.contains($0) } }
+
+    /// Whether the option has a value, its default included.
     public func isGiven(_ name: String) -> Bool { values[name] != nil }
 
     public func text(_ name: String) -> String? {
@@ -74,6 +80,7 @@ public struct Settings: Hashable, Sendable {
         guard line.unrecognized.isEmpty else {
             throw .usage("unrecognized arguments: \(line.unrecognized.joined(separator: " "))")
         }
+        let given = Set(values.keys)
         for option in program.options where values[option.name] == nil {
             guard let text = option.defaultValue else { continue }
             do throws(OptionValueError) {
@@ -82,6 +89,6 @@ public struct Settings: Hashable, Sendable {
                 throw .invalid("default of \(option.name): \(error.message)")
             }
         }
-        return (Settings(values: values, words: line.words), warnings)
+        return (Settings(values: values, given: given, words: line.words), warnings)
     }
 }

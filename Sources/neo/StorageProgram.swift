@@ -1,0 +1,48 @@
+import Glibc
+import NEOConfiguration
+import NEODatabase
+import NEOStorage
+import NEOTransport
+
+/// `neostorage` (`spec/tools.md §4.3`).
+enum StorageProgram {
+    static func run(_ settings: Settings) throws(ConfigurationError) -> Int32 {
+        let node = try NodeSettings(settings, port: 0, needsMasters: true)
+        let logger = try NodeProgram.logger("storage", node)
+        let connection = settings.text("database") ?? ""
+        let options = OpenOptions(
+            clusterName: node.cluster,
+            reset: settings.flag("reset"),
+            deduplication: settings.flag("dedup")
+        )
+        do {
+            let database = try SQLiteDatabase.open(SQLiteLocation(connection), options)
+            guard !settings.flag("reset") else {
+                try database.writer.close()
+                return 0
+            }
+            let configuration = StorageConfiguration(
+                cluster: node.cluster,
+                masters: node.masters,
+                bind: node.bind,
+                nid: node.nid,
+                topologyPath: [hostName, database.device],
+                disablesPack: settings.flag("disable-pack"),
+                disablesDropPartitions: settings.flag("disable-drop-partitions")
+            )
+            let core = try StorageCore(configuration, reader: database.makeReader())
+            let executor = DatabaseExecutor(writer: database.writer, logger: logger)
+            return NodeHost(core: core, executor: executor, logger: logger).run()
+        } catch let error as ConfigurationError {
+            throw error
+        } catch {
+            throw .invalid("database \(connection): \(error)")
+        }
+    }
+
+    private static var hostName: String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return "" }
+        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+}
