@@ -252,5 +252,10 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["neo"],
+            swiftSettings: settings
+        ),
     ]
 )
