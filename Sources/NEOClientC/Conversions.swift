@@ -1,3 +1,8 @@
+import CNEOClient
+import NEOClient
+import NEOProtocol
+import NIOCore
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -5,10 +10,6 @@ import Musl
 #else
 import Darwin
 #endif
-import CNEOClient
-import NEOClient
-import NEOProtocol
-import NIOCore
 
 /// 8 bytes of C, as arrays of C come to Swift.
 typealias Identifier = (UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8)
@@ -36,7 +37,11 @@ func buffer(_ bytes: UnsafePointer<UInt8>?, _ length: Int64) -> ByteBuffer {
 /// Memory of C with the bytes of a record: never null, released by `free`.
 func allocate(_ data: ByteBuffer) -> UnsafeMutablePointer<UInt8>? {
     let copy = malloc(max(1, data.readableBytes))
-    if let copy { data.withUnsafeReadableBytes { copy.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(copy), byteCount: $0.count) } }
+    if let copy {
+        data.withUnsafeReadableBytes {
+            copy.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(copy), byteCount: $0.count)
+        }
+    }
     return copy?.assumingMemoryBound(to: UInt8.self)
 }
 

@@ -1,10 +1,3 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 import CNEOClient
 import NEOClient
 import NEOEngine
@@ -12,8 +5,15 @@ import NEOProtocol
 import NIOCore
 import Synchronization
 
-// The functions of `neo_client.h`, which says what each does.
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
 
+// The functions of `neo_client.h`, which says what each does.
 
 @_cdecl("neo_error_release")
 public func errorRelease(_ error: UnsafeMutablePointer<neo_error>?) {

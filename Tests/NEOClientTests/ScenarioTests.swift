@@ -40,6 +40,8 @@ import Testing
         if case .failed(let error)? = result { error.code } else { nil }
     }
 
+    private func fail(_ text: String) { Issue.record(Comment(rawValue: text)) }
+
     /// A cluster with a transaction that has begun and stored `oid` on both storages, unanswered.
     private func withStore(base: UInt64 = 90) -> (ScriptedCluster, TransactionID, [ScriptedCluster.Sent]) {
         var cluster = ScriptedCluster()
@@ -87,7 +89,8 @@ import Testing
         cluster.connectAll()
         let asked = cluster.takeAll(askObject)
         #expect(asked.count == 1)
-        cluster.answer(try #require(asked.first).sent, object(oid, old, at: 90))
+        let only = try #require(asked.first).sent
+        cluster.answer(only, object(oid, old, at: 90))
         #expect(record(cluster.results[first])?.data == old)
         #expect(record(cluster.results[second])?.data == old)
         #expect(cluster.core.lastTransaction == TID(100))
@@ -100,12 +103,12 @@ import Testing
         let oid = oid
         let load = cluster.call { $0.load($1, oid, .before(TID(101)), &$2) }
         cluster.connectAll()
-        let asked = try #require(cluster.take(askObject))
+        let asked = try cluster.require(askObject)
         cluster.notify(cluster.masterConnection, InvalidateObjects(tid: TID(110), oids: [oid]))
         cluster.answer(asked.sent, object(oid, old, at: 90))
         #expect(record(cluster.results[load])?.next == TID(110))
         let later = cluster.call { $0.load($1, oid, .current, &$2) }
-        let again = try #require(cluster.take(askObject))
+        let again = try cluster.require(askObject)
         #expect(again.value.before == TID(111))
         cluster.notify(cluster.masterConnection, InvalidateObjects(tid: TID(120), oids: [OID(2)]))
         cluster.answer(again.sent, object(oid, new, at: 110))
@@ -123,16 +126,17 @@ import Testing
         #expect(cluster.core.lastTransaction == TID(100))
         let load = cluster.call { $0.load($1, oid, .before(TID(111)), &$2) }
         cluster.connectAll()
-        #expect(cluster.take(askObject) == nil)
+        let early = cluster.takeAll(askObject)
+        #expect(early.isEmpty)
         let sync = cluster.call { $0.sync($1, &$2) }
-        let ping = try #require(cluster.take { if case .ping = $0 { true } else { nil } })
+        let ping = try cluster.require { if case .ping = $0 { true } else { nil } }
         cluster.answer(ping.sent, Pong())
         #expect(cluster.results[sync] == nil)
         cluster.deliver()
         #expect(cluster.results[sync] != nil)
         #expect(cluster.core.lastTransaction == TID(110))
         cluster.connectAll()
-        cluster.answer(try #require(cluster.take(askObject)).sent, object(oid, new, at: 110))
+        cluster.answer(try cluster.require(askObject).sent, object(oid, new, at: 110))
         #expect(record(cluster.results[load])?.serial == TID(110))
     }
 
@@ -143,12 +147,12 @@ import Testing
         let votes = cluster.takeAll(vote)
         #expect(votes.count == 2)
         for vote in votes { cluster.answer(vote.sent, AnswerStoreTransaction()) }
-        guard case .voted? = cluster.results[voting] else { return #expect(Bool(false), "not voted") }
+        guard case .voted? = cluster.results[voting] else { return fail("not voted") }
         let finish = cluster.call { $0.finish($1, id, &$2) }
-        let asked = try #require(cluster.take { if case .askFinishTransaction(let request) = $0 { request } else { nil } })
+        let asked = try cluster.require { if case .askFinishTransaction(let request) = $0 { request } else { nil } }
         #expect(asked.value.stored == [oid])
         cluster.answer(asked.sent, AnswerTransactionFinished(ttid: TID(105), tid: TID(112)))
-        guard case .finished(let tid)? = cluster.results[finish] else { return #expect(Bool(false), "not finished") }
+        guard case .finished(let tid)? = cluster.results[finish] else { return fail("not finished") }
         #expect(tid == TID(112))
         #expect(cluster.deliveries.last == .finished(finish, TID(112)))
         let oid = oid
@@ -162,7 +166,7 @@ import Testing
         cluster.answer(stores[0], AnswerStoreObject(conflict: TID(95)))
         let voting = cluster.call { $0.vote($1, id, &$2) }
         guard case .conflicts(let conflicts)? = cluster.results[voting] else {
-            return #expect(Bool(false), "no conflict")
+            return fail("no conflict")
         }
         #expect(conflicts == [Conflict(oid: oid, serial: TID(95), base: TID(90), data: new)])
         let oid = oid
@@ -170,7 +174,7 @@ import Testing
         let resolve = cluster.call { core, operation, context in
             core.resolve(operation, id, oid, record: old, stored: ClientCore.prepare(old, .off), &context)
         }
-        guard case .stored(let more)? = cluster.results[resolve] else { return #expect(Bool(false)) }
+        guard case .stored(let more)? = cluster.results[resolve] else { return fail("unexpected result") }
         #expect(more.isEmpty)
         let second = cluster.call { $0.vote($1, id, &$2) }
         let resolved = cluster.takeAll(askStore)
@@ -178,7 +182,7 @@ import Testing
         cluster.answer(stores[1], AnswerStoreObject(conflict: TID(95)))
         for store in resolved { cluster.answer(store.sent, AnswerStoreObject(conflict: nil)) }
         for vote in cluster.takeAll(vote) { cluster.answer(vote.sent, AnswerStoreTransaction()) }
-        guard case .voted(let list)? = cluster.results[second] else { return #expect(Bool(false), "not voted") }
+        guard case .voted(let list)? = cluster.results[second] else { return fail("not voted") }
         #expect(list == [ResolvedConflict(oid: oid, serial: TID(95))])
     }
 
@@ -187,13 +191,14 @@ import Testing
         var (cluster, id, stores) = withStore()
         for store in stores { cluster.answer(store, AnswerStoreObject(conflict: nil)) }
         cluster.notify(cluster.storageConnection(0), NotifyDeadlock(ttid: TID(105), oid: oid))
-        let relock = try #require(cluster.take { if case .askRelockObject = $0 { true } else { nil } })
+        let relock = try cluster.require { if case .askRelockObject = $0 { true } else { nil } }
         let voting = cluster.call { $0.vote($1, id, &$2) }
-        #expect(cluster.takeAll(vote).isEmpty, "no vote while an answer is awaited")
+        let early = cluster.takeAll(vote)
+        #expect(early.isEmpty, "no vote while an answer is awaited")
         let saved = ClientCore.prepare(new, .off)
         let conflict = RelockConflict(serial: TID(90), current: TID(99), data: saved)
         cluster.answer(relock.sent, AnswerRelockObject(conflict: conflict))
-        guard case .conflicts(let conflicts)? = cluster.results[voting] else { return #expect(Bool(false)) }
+        guard case .conflicts(let conflicts)? = cluster.results[voting] else { return fail("unexpected result") }
         #expect(conflicts == [Conflict(oid: oid, serial: TID(99), base: TID(90), data: new)])
     }
 
@@ -205,10 +210,10 @@ import Testing
         let votes = cluster.takeAll(vote)
         cluster.lose(cluster.storageConnection(1))
         for vote in votes { cluster.answer(vote.sent, AnswerStoreTransaction()) }
-        let failed = try #require(cluster.take { if case .failedVote(let request) = $0 { request } else { nil } })
+        let failed = try cluster.require { if case .failedVote(let request) = $0 { request } else { nil } }
         #expect(failed.value.nids == [NID(.storage, 2)])
         cluster.answer(failed.sent, ErrorPacket(code: .ack, message: ""))
-        guard case .voted? = cluster.results[voting] else { return #expect(Bool(false), "not voted") }
+        guard case .voted? = cluster.results[voting] else { return fail("not voted") }
     }
 
     /// F11: the answer to the finish is lost; the program is told once, and the result is the TID.
@@ -222,13 +227,13 @@ import Testing
         #expect(cluster.results[finish] == nil)
         cluster.lastTID = tidAtReconnection
         cluster.connectAll()
-        let asked = try #require(cluster.take { if case .askFinalTID = $0 { true } else { nil } })
+        let asked = try cluster.require { if case .askFinalTID = $0 { true } else { nil } }
         cluster.answer(asked.sent, AnswerFinalTID(tid: TID(112)))
         if let ping = cluster.take({ if case .ping = $0 { true } else { nil } }) {
             cluster.notify(cluster.masterConnection, InvalidateObjects(tid: TID(112), oids: [oid]))
             cluster.answer(ping.sent, Pong())
         }
-        guard case .finished(let tid)? = cluster.results[finish] else { return #expect(Bool(false), "not finished") }
+        guard case .finished(let tid)? = cluster.results[finish] else { return fail("not finished") }
         #expect(tid == TID(112))
         #expect(cluster.deliveries.filter { $0 == .finished(finish, TID(112)) }.count == 1)
         #expect(!cluster.deliveries.contains(.invalidate(TID(112), [oid])))
@@ -256,9 +261,9 @@ import Testing
         cluster.connectAll()
         var damaged = object(oid, old, at: 90)
         damaged.data = new
-        cluster.answer(try #require(cluster.take(askObject)).sent, damaged)
+        cluster.answer(try cluster.require(askObject).sent, damaged)
         cluster.connectAll()
-        cluster.answer(try #require(cluster.take(askObject)).sent, object(oid, old, at: 90))
+        cluster.answer(try cluster.require(askObject).sent, object(oid, old, at: 90))
         #expect(record(cluster.results[load])?.data == old)
     }
 }

@@ -114,6 +114,14 @@ struct ScriptedCluster {
         return nil
     }
 
+    /// The same, where the test cannot go on without it.
+    mutating func require<Value>(_ match: (Packet) -> Value?) throws -> (sent: Sent, value: Value) {
+        guard let taken = take(match) else { throw Missing() }
+        return taken
+    }
+
+    struct Missing: Error {}
+
     mutating func takeAll<Value>(_ match: (Packet) -> Value?) -> [(sent: Sent, value: Value)] {
         var all: [(sent: Sent, value: Value)] = []
         while let next = take(match) { all.append(next) }
@@ -129,7 +137,8 @@ struct ScriptedCluster {
                 handle(.connected(id))
                 continue
             }
-            if let (sent, request) = take({ if case .requestIdentification(let request) = $0 { request } else { nil } }) {
+            if let (sent, request) = take({ if case .requestIdentification(let request) = $0 { request } else { nil } })
+            {
                 identify(sent, request)
             } else if let (sent, _) = take({ if case .askLastTransaction = $0 { true } else { nil } }) {
                 answer(sent, AnswerLastTransaction(tid: TID(lastTID)))
@@ -149,7 +158,9 @@ struct ScriptedCluster {
         }
         answer(sent, AcceptIdentification(type: .master, nid: NID(.master, 1), yourNID: client))
         lastTimestamp += 1
-        var records = [NodeRecord(type: .client, address: nil, nid: client, state: .running, idTimestamp: lastTimestamp)]
+        var records = [
+            NodeRecord(type: .client, address: nil, nid: client, state: .running, idTimestamp: lastTimestamp)
+        ]
         records.append(
             NodeRecord(type: .master, address: Self.master, nid: NID(.master, 1), state: .running, idTimestamp: nil)
         )

@@ -16,7 +16,8 @@ extension ClientCore {
             return advance(&transaction, &context)
         }
         guard transaction.written.count <= ClientConfiguration.maximumObjects else {
-            let message = "expected at most \(ClientConfiguration.maximumObjects) objects, got \(transaction.written.count)"
+            let message =
+                "expected at most \(ClientConfiguration.maximumObjects) objects, got \(transaction.written.count)"
             transaction.failure = ClientError(.invalidArgument, message)
             return advance(&transaction, &context)
         }

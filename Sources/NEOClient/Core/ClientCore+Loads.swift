@@ -1,8 +1,8 @@
 import NEOEngine
 import NEOProtocol
 import NEOTopology
-import OrderedCollections
 import NIOCore
+import OrderedCollections
 
 /// A wish to have a record.
 struct LoadRequest: Sendable {

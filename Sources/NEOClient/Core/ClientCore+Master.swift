@@ -2,8 +2,8 @@ import DequeModule
 import MessagePack
 import NEOEngine
 import NEOProtocol
-import OrderedCollections
 import NEOTopology
+import OrderedCollections
 
 // The way to the primary master (`spec/client.md §7`).
 extension ClientCore {
@@ -210,7 +210,10 @@ extension ClientCore {
             master = .waiting
             let round = min(failedAttempts / max(masters.count, 1), 7)
             let limit = min(UInt64(50) << UInt64(round - 1), 2_000)
-            context.startTimer(Timer.masterRetry, milliseconds: UInt64.random(in: limit / 2...limit, using: &context.random))
+            context.startTimer(
+                Timer.masterRetry,
+                milliseconds: UInt64.random(in: limit / 2...limit, using: &context.random)
+            )
         } else {
             searchMaster(&context)
         }

@@ -1,8 +1,8 @@
 import NEOEngine
 import NEOProtocol
-import OrderedCollections
 import NEOTopology
 import NIOCore
+import OrderedCollections
 
 struct ReadID: Hashable, Sendable {
     let rawValue: UInt64

@@ -1,7 +1,7 @@
 import NEOEngine
 import NEOProtocol
-import OrderedCollections
 import NEOTopology
+import OrderedCollections
 
 /// The one connection with a storage, shared by all that reads and writes (`spec/client.md §8.1`).
 struct StorageLink: Sendable {

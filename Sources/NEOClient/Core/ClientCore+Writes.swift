@@ -1,8 +1,8 @@
 import NEOEngine
 import NEOProtocol
-import OrderedCollections
 import NEOTopology
 import NIOCore
+import OrderedCollections
 
 // Stores and checks on their way, and their answers (`spec/client.md §11.3 – §11.7`).
 extension ClientCore {

@@ -372,7 +372,10 @@ public struct ClientCore: CallableCore {
             if let operation = transaction.waitingOperation { fail(operation, .closed) }
         }
         for (operation, _) in finishes {
-            fail(operation, ClientError(.outcomeUnknown, "the client was closed while a transaction was being finished"))
+            fail(
+                operation,
+                ClientError(.outcomeUnknown, "the client was closed while a transaction was being finished")
+            )
         }
         for (_, read) in reads { failOwner(of: read, .closed) }
         for load in undeliveredLoads { if let operation = load.operation { fail(operation, .closed) } }

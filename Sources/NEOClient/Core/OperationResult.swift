@@ -1,7 +1,7 @@
 import NEOEngine
 import NEOProtocol
-import OrderedCollections
 import NIOCore
+import OrderedCollections
 
 /// How an operation of ``ClientCore`` ended.
 public enum OperationResult: Sendable {

@@ -1,3 +1,5 @@
+import NEOProtocol
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@ import Musl
 #else
 import Darwin
 #endif
-import NEOProtocol
 
 /// The numeric address of a node given by name, as the system resolves it; nil if it does not.
 public func resolve(host: String, port: UInt16) -> NodeAddress? {

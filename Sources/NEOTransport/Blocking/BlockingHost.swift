@@ -1,3 +1,9 @@
+import DequeModule
+import NEOEngine
+import NEOProtocol
+import NIOCore
+import Synchronization
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -5,11 +11,6 @@ import Musl
 #else
 import Darwin
 #endif
-import DequeModule
-import NEOEngine
-import NEOProtocol
-import NIOCore
-import Synchronization
 
 /// Why a call of a ``BlockingHost`` had no result from the core.
 public enum BlockingCallError: Error, Hashable, Sendable {

@@ -1,3 +1,7 @@
+import NEOEngine
+import NEOProtocol
+import NIOCore
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -5,9 +9,6 @@ import Musl
 #else
 import Darwin
 #endif
-import NEOEngine
-import NEOProtocol
-import NIOCore
 
 /// A TCP connection that never blocks, with the frames that come and go on it.
 ///

@@ -1,3 +1,5 @@
+import Synchronization
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@ import Musl
 #else
 import Darwin
 #endif
-import Synchronization
 
 private let forkCount = Atomic<Int>(0)
 
@@ -33,16 +34,26 @@ func startThread(_ run: @escaping @Sendable () -> Void) -> pthread_t? {
     let body = Unmanaged.passRetained(ThreadBody(run))
     #if canImport(Darwin)
     var thread: pthread_t?
-    let code = pthread_create(&thread, nil, { argument in
-        Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
-        return nil
-    }, body.toOpaque())
+    let code = pthread_create(
+        &thread,
+        nil,
+        { argument in
+            Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
+            return nil
+        },
+        body.toOpaque()
+    )
     #else
     var thread = pthread_t()
-    let code = pthread_create(&thread, nil, { argument in
-        if let argument { Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run() }
-        return nil
-    }, body.toOpaque())
+    let code = pthread_create(
+        &thread,
+        nil,
+        { argument in
+            if let argument { Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run() }
+            return nil
+        },
+        body.toOpaque()
+    )
     #endif
     guard code == 0 else {
         body.release()
