@@ -199,7 +199,8 @@ public struct ClientCore: CallableCore {
     func isUndelivered(_ revision: Revision) -> Bool {
         guard nextDelivery != nil else { return false }
         switch revision {
-        case .current: return lastTransaction == nil
+        // What is current is about to change: a reader that came after the commit must not miss it.
+        case .current: return true
         case .before(let tid): return tid.rawValue > (lastTransaction?.rawValue ?? 0) &+ 1
         case .at(let tid): return tid > lastTransaction ?? .zero
         }

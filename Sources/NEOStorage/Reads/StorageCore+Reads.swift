@@ -94,7 +94,10 @@ extension StorageCore {
             )
             connections.answer(id, to: request, answer, &context)
         case .noSuchRevision: connections.fail(id, to: request, .oidNotFound, "\(ask.oid)", &context)
-        case .noSuchObject: connections.fail(id, to: request, .oidDoesNotExist, "\(ask.oid)", &context)
+        case .noSuchObject:
+            // Its first revision is being published: it exists, and had no revision before.
+            let code: ErrorCode = hidden == nil ? .oidDoesNotExist : .oidNotFound
+            connections.fail(id, to: request, code, "\(ask.oid)", &context)
         }
         return .done
     }

@@ -164,6 +164,8 @@ class Application:
 
     @property
     def last_tid(self):
+        if self._is_closed:
+            raise NEOStorageClosed('the storage is closed')
         if self._is_stale:
             self._refresh()
         tid = ffi.new(_IDENTIFIER)
