@@ -140,7 +140,7 @@ let package = Package(
         .target(
             name: "NEOSimulator",
             dependencies: [
-                "NEOEngine", "NEOMaster", "NEOStorage", "NEOClient", "NEOAdmin",
+                "NEOEngine", "NEOMaster", "NEOStorage", "NEODatabase", "NEOClient", "NEOAdmin",
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: settings
@@ -255,6 +255,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["neo"],
+            name: "NEOSimulatorTests",
+            dependencies: ["NEOSimulator"],
             swiftSettings: settings
         ),
     ]

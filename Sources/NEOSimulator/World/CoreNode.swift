@@ -11,6 +11,8 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
     private let crashDisk: () -> Void
     /// Called after each event, with the core.
     public var observe: ((inout Core, inout CoreContext<Core.Job>) -> Void)?
+    /// Called once the effects of a turn are carried out.
+    public var afterTurn: (() -> Void)?
 
     public private(set) var core: Core?
     private var timers: [TimerID: UInt64] = [:]
@@ -93,10 +95,9 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
         body(&core!, &context)
         observe?(&core!, &context)
         isBusy = false
-        for effect in context.effects {
-            guard isUp else { return }
-            carryOut(effect)
-        }
+        let life = life
+        for effect in context.effects where self.life == life { carryOut(effect) }
+        afterTurn?()
     }
 
     private func carryOut(_ effect: Effect<Core.Job>) {
