@@ -255,6 +255,9 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["neo"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "NEOSimulatorTests",
             dependencies: ["NEOSimulator"],
             swiftSettings: settings
