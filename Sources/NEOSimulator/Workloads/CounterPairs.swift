@@ -32,7 +32,9 @@ public final class CounterPairs {
     public init(_ cluster: SimulatedCluster, pairs count: Int) {
         self.cluster = cluster
         world = cluster.world
-        pairs = (0..<count).map { Pair(first: OID(UInt64(2 * $0 + 1)), second: OID(UInt64(2 * $0 + 2))) }
+        pairs = (0..<UInt64(count)).map { number -> Pair in
+            Pair(first: OID(2 * number + 1), second: OID(2 * number + 2))
+        }
     }
 
     /// Each client begins to work.
