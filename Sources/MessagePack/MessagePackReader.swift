@@ -7,17 +7,24 @@ import NIOCore
 /// (`spec/protocol.md §4.3`).
 public struct MessagePackReader: Sendable {
     /// What remains to be read.
-    public private(set) var buffer: ByteBuffer
+    @inlinable
+    public var buffer: ByteBuffer { input }
 
+    @usableFromInline
+    var input: ByteBuffer
+
+    @inlinable
     public init(_ buffer: ByteBuffer) {
-        self.buffer = buffer
+        self.input = buffer
     }
 
-    public var isAtEnd: Bool { buffer.readableBytes == 0 }
+    @inlinable
+    public var isAtEnd: Bool { input.readableBytes == 0 }
 
     /// The first byte of the next value, which tells its type.
+    @inlinable
     public func peek() throws(MessagePackError) -> UInt8 {
-        guard let byte = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self) else {
+        guard let byte = input.getInteger(at: input.readerIndex, as: UInt8.self) else {
             throw Self.truncated("a value")
         }
         return byte
@@ -26,12 +33,14 @@ public struct MessagePackReader: Sendable {
     // MARK: Scalars
 
     /// Consumes a nil if one comes next.
+    @inlinable
     public mutating func readNilIfPresent() throws(MessagePackError) -> Bool {
         guard try peek() == 0xc0 else { return false }
-        buffer.moveReaderIndex(forwardBy: 1)
+        input.moveReaderIndex(forwardBy: 1)
         return true
     }
 
+    @inlinable
     public mutating func readBool() throws(MessagePackError) -> Bool {
         switch try byte("a Boolean") {
         case 0xc2: return false
@@ -40,6 +49,7 @@ public struct MessagePackReader: Sendable {
         }
     }
 
+    @inlinable
     public mutating func readInteger<T: FixedWidthInteger>(as type: T.Type = T.self) throws(MessagePackError) -> T {
         let head = try byte("an integer")
         switch head {
@@ -57,6 +67,7 @@ public struct MessagePackReader: Sendable {
         }
     }
 
+    @inlinable
     public mutating func readDouble() throws(MessagePackError) -> Double {
         switch try byte("a float") {
         case 0xcb: return Double(bitPattern: try raw(UInt64.self))
@@ -68,18 +79,21 @@ public struct MessagePackReader: Sendable {
     // MARK: Byte strings and text
 
     /// A `bin`, as a slice of the buffer.
+    @inlinable
     public mutating func readBinary() throws(MessagePackError) -> ByteBuffer {
         let count = try readBinaryHeader()
         return try slice(count)
     }
 
     /// A `bin` of exactly 8 bytes.
+    @inlinable
     public mutating func readBinary8() throws(MessagePackError) -> UInt64 {
         let count = try readBinaryHeader()
         guard count == 8 else { throw MessagePackError(.wrongCount, "expected a bin of 8 bytes, got \(count)") }
         return try raw(UInt64.self)
     }
 
+    @inlinable
     public mutating func readBinaryHeader() throws(MessagePackError) -> Int {
         switch try byte("a bin") {
         case 0xc4: return Int(try raw(UInt8.self))
@@ -90,12 +104,13 @@ public struct MessagePackReader: Sendable {
     }
 
     /// Text: a `bin`, or a `str`, of valid UTF-8.
+    @inlinable
     public mutating func readText() throws(MessagePackError) -> String {
         let head = try peek()
         let bytes: ByteBuffer
         switch head {
         case 0xa0...0xbf, 0xd9, 0xda, 0xdb:
-            buffer.moveReaderIndex(forwardBy: 1)
+            input.moveReaderIndex(forwardBy: 1)
             let count: Int
             switch head {
             case 0xd9: count = Int(try raw(UInt8.self))
@@ -114,22 +129,25 @@ public struct MessagePackReader: Sendable {
     }
 
     /// The next integer of fixed width, big-endian, that is no value by itself.
+    @inlinable
     public mutating func raw<T: FixedWidthInteger>(_ type: T.Type) throws(MessagePackError) -> T {
-        guard let value = buffer.readInteger(as: T.self) else {
+        guard let value = input.readInteger(as: T.self) else {
             throw Self.truncated("\(MemoryLayout<T>.size) bytes")
         }
         return value
     }
 
     /// The next `count` bytes.
+    @inlinable
     public mutating func slice(_ count: Int) throws(MessagePackError) -> ByteBuffer {
-        guard let slice = buffer.readSlice(length: count) else { throw Self.truncated("\(count) bytes") }
+        guard let slice = input.readSlice(length: count) else { throw Self.truncated("\(count) bytes") }
         return slice
     }
 
     // MARK: Arrays, maps, extensions
 
     /// The number of elements of an array. It is at most the number of bytes that remain.
+    @inlinable
     public mutating func readArrayHeader() throws(MessagePackError) -> Int {
         let head = try byte("an array")
         let count: Int
@@ -139,11 +157,12 @@ public struct MessagePackReader: Sendable {
         case 0xdd: count = Int(try raw(UInt32.self))
         default: throw Self.unexpected("an array", head)
         }
-        guard count <= buffer.readableBytes else { throw Self.truncated("an array of \(count) elements") }
+        guard count <= input.readableBytes else { throw Self.truncated("an array of \(count) elements") }
         return count
     }
 
     /// Reads the header of an array that must have `count` elements.
+    @inlinable
     public mutating func expectArray(_ count: Int) throws(MessagePackError) {
         let found = try readArrayHeader()
         guard found == count else {
@@ -152,6 +171,7 @@ public struct MessagePackReader: Sendable {
     }
 
     /// The number of pairs of a map. Twice this is at most the number of bytes that remain.
+    @inlinable
     public mutating func readMapHeader() throws(MessagePackError) -> Int {
         let head = try byte("a map")
         let count: Int
@@ -161,10 +181,11 @@ public struct MessagePackReader: Sendable {
         case 0xdf: count = Int(try raw(UInt32.self))
         default: throw Self.unexpected("a map", head)
         }
-        guard count <= buffer.readableBytes / 2 else { throw Self.truncated("a map of \(count) pairs") }
+        guard count <= input.readableBytes / 2 else { throw Self.truncated("a map of \(count) pairs") }
         return count
     }
 
+    @inlinable
     public mutating func readExtension() throws(MessagePackError) -> (type: Int8, data: ByteBuffer) {
         let head = try byte("an extension")
         let count: Int
@@ -181,23 +202,29 @@ public struct MessagePackReader: Sendable {
 
     // MARK: Helpers
 
-    private mutating func byte(_ expected: String) throws(MessagePackError) -> UInt8 {
-        guard let byte = buffer.readInteger(as: UInt8.self) else { throw Self.truncated(expected) }
+    @inlinable
+    mutating func byte(_ expected: String) throws(MessagePackError) -> UInt8 {
+        guard let byte = input.readInteger(as: UInt8.self) else { throw Self.truncated(expected) }
         return byte
     }
 
-    private func convert<T: FixedWidthInteger>(_ value: some FixedWidthInteger) throws(MessagePackError) -> T {
+    @inlinable
+    func convert<T: FixedWidthInteger>(_ value: some FixedWidthInteger) throws(MessagePackError) -> T {
         guard let result = T(exactly: value) else {
             throw MessagePackError(.outOfRange, "\(value) does not fit in \(T.self)")
         }
         return result
     }
 
-    private static func truncated(_ expected: String) -> MessagePackError {
+    @usableFromInline
+    @inline(never)
+    static func truncated(_ expected: String) -> MessagePackError {
         MessagePackError(.truncated, "expected \(expected)")
     }
 
-    private static func unexpected(_ expected: String, _ byte: UInt8) -> MessagePackError {
+    @usableFromInline
+    @inline(never)
+    static func unexpected(_ expected: String, _ byte: UInt8) -> MessagePackError {
         let hex = String(byte, radix: 16)
         return MessagePackError(.unexpectedType, "expected \(expected), got type byte \(hex)")
     }
