@@ -21,7 +21,7 @@ public struct Frame: Hashable, Sendable {
         writer.write(id)
         writer.write(packet.code.rawValue)
         packet.encode(into: &writer)
-        buffer = writer.buffer
+        buffer = writer.finish()
     }
 
     /// Decodes a frame that takes all of `bytes`.
