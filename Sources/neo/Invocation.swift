@@ -76,6 +76,7 @@ struct Invocation {
         programs (`neo PROGRAM --help` shows the options of each):
         \(Name.allCases.map { "  \($0.rawValue)\(String(repeating: " ", count: 9 - $0.rawValue.count))\($0.summary)" }
             .joined(separator: "\n"))
+          sim      run simulated clusters from seeds
 
         neo --version shows the version.
         """

@@ -4,6 +4,10 @@ import NEOConfiguration
 // A peer that goes away is an error of the write, not the end of the process.
 signal(SIGPIPE, SIG_IGN)
 
+if CommandLine.arguments.dropFirst().first == "sim" {
+    exit(SimulationProgram.run(Array(CommandLine.arguments.dropFirst(2))))
+}
+
 guard let invocation = Invocation(CommandLine.arguments) else {
     switch CommandLine.arguments.dropFirst().first {
     case "--version":

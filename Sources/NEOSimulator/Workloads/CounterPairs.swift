@@ -77,9 +77,13 @@ public final class CounterPairs {
         }
 
         func begin() {
-            client.call { $0.sync($1, &$2) } then: { [self] result in
+            client.call {
+                $0.sync($1, &$2)
+            } then: { [self] result in
                 guard case .done = result else { return fail() }
-                client.call { $0.lastTransaction($1, &$2) } then: { [self] result in
+                client.call {
+                    $0.lastTransaction($1, &$2)
+                } then: { [self] result in
                     guard case .lastTransaction(let tid) = result else { return fail() }
                     load([workload.pairs[index].first, workload.pairs[index].second], TID(tid.rawValue &+ 1))
                 }
@@ -88,7 +92,9 @@ public final class CounterPairs {
 
         func load(_ oids: [OID], _ before: TID) {
             guard let oid = oids.first else { return check() }
-            client.call { $0.load($1, oid, .before(before), &$2) } then: { [self] result in
+            client.call {
+                $0.load($1, oid, .before(before), &$2)
+            } then: { [self] result in
                 switch result {
                 case .record(let record?):
                     var data = record.data
@@ -142,7 +148,9 @@ public final class CounterPairs {
         }
 
         func vote() {
-            client.call { $0.vote($1, self.transaction, &$2) } then: { [self] result in
+            client.call {
+                $0.vote($1, self.transaction, &$2)
+            } then: { [self] result in
                 switch result {
                 case .voted: finish()
                 case .conflicts: conflict()
@@ -155,7 +163,9 @@ public final class CounterPairs {
         func finish() {
             // Until an answer comes the outcome is unknown, and it stays so if the client dies.
             workload.pairs[index].unknown += 1
-            client.call { $0.finish($1, self.transaction, &$2) } then: { [self] result in
+            client.call {
+                $0.finish($1, self.transaction, &$2)
+            } then: { [self] result in
                 switch result {
                 case .finished:
                     workload.pairs[index].unknown -= 1
@@ -199,7 +209,9 @@ public final class CounterPairs {
         let retry = { [self] in
             world.schedule(after: 1_000_000_000) { [self] in verify(client, index, completion) }
         }
-        client.call { $0.sync($1, &$2) } then: { [self] result in
+        client.call {
+            $0.sync($1, &$2)
+        } then: { [self] result in
             guard case .done = result else { return retry() }
             read(client, pair.first) { [self] first in
                 guard let first else { return retry() }
@@ -216,7 +228,9 @@ public final class CounterPairs {
     }
 
     private func read(_ client: SimulatedClient, _ oid: OID, then handler: @escaping (UInt64?) -> Void) {
-        client.call { $0.load($1, oid, .current, &$2) } then: { result in
+        client.call {
+            $0.load($1, oid, .current, &$2)
+        } then: { result in
             switch result {
             case .record(let record?):
                 var data = record.data

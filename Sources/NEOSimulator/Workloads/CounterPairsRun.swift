@@ -6,7 +6,7 @@ public struct CounterPairsRun: Sendable {
     public var partitions = 4
     public var pairs = 4
     /// Virtual time under faults, in nanoseconds.
-    public var duration: UInt64 = 20_000_000_000
+    public var duration: UInt64 = 10_000_000_000
     public var keepsText = false
 
     public init(seed: UInt64) {
