@@ -3,6 +3,7 @@ import NEODatabase
 import NEOEngine
 import NEOProtocol
 import NEOTopology
+import OrderedCollections
 
 /// A storage node: keeps some partitions of the objects and transactions of a cluster (`spec/storage.md`).
 ///
@@ -58,6 +59,8 @@ public struct StorageCore: NodeCore, Sendable {
         static let identification = TimerID(2)
         /// Transactions that are unlocked, not durable.
         static let flush = TimerID(3)
+        /// Connections that do not identify.
+        static let unidentified = TimerID(4)
     }
 
     static let identificationMilliseconds: UInt64 = 10_000
@@ -106,6 +109,8 @@ public struct StorageCore: NodeCore, Sendable {
 
     // Those who use it.
     var peers: [ConnectionID: Peer] = [:]
+    /// Since when connections wait to be identified, the oldest first.
+    var unidentified: OrderedDictionary<ConnectionID, Instant> = [:]
     /// The connections of clients and storages of the cluster.
     var attached: [NID: ConnectionID] = [:]
     var delayedIdentifications: [DelayedIdentification] = []
@@ -147,8 +152,7 @@ public struct StorageCore: NodeCore, Sendable {
             self.address = address
             attempt(&context)
         case .accepted(let id, let peer):
-            connections.accepted(id, from: peer)
-            peers[id] = Peer()
+            try accepted(id, from: peer, &context)
         case .connected(let id):
             if connections.connected(id) { identify(id, &context) }
         case .connectFailed(let id, let reason):
@@ -185,6 +189,7 @@ public struct StorageCore: NodeCore, Sendable {
             guard case .attempting(let id) = link, let connection = connections.close(id, &context) else { return }
             try lost(connection, "no answer to the identification", &context)
         case Timer.flush: flushIfLate(&context)
+        case Timer.unidentified: try closeUnidentified(&context)
         default: break
         }
     }

@@ -1,5 +1,9 @@
 /// How much of the memory of a storage its peers can take. Who goes over a limit loses its connection.
 public struct StorageLimits: Hashable, Sendable {
+    /// Connections that did not identify. One more closes the oldest one.
+    public var unidentifiedConnections = 1024
+    /// Time to identify; a peer that the master has still to announce is given it again.
+    public var identificationMilliseconds: UInt64 = 30_000
     /// Requests that wait for a lock, of one connection.
     public var delayedRequestsPerConnection = 1 << 18
     /// Requests that wait for a lock, of all connections.

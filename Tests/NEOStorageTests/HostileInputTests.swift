@@ -125,6 +125,33 @@ import Testing
         #expect(scenario.host.core.transactions.count == 1)
     }
 
+    @Test("Who does not identify in time is closed, who did is not")
+    func lateIdentification() throws {
+        var scenario = try StorageScenario(.immediate)
+        let early = try scenario.host.accept()
+        scenario.host.advance(milliseconds: 20_000)
+        let late = try scenario.host.accept()
+        scenario.host.advance(milliseconds: 10_000)
+        try scenario.host.fire(StorageCore.Timer.unidentified)
+        #expect(!scenario.host.open.contains(early))
+        #expect(scenario.host.open.contains(late))
+        #expect(scenario.host.timers[StorageCore.Timer.unidentified] == 20_000)
+        scenario.host.advance(milliseconds: 20_000)
+        try scenario.host.fire(StorageCore.Timer.unidentified)
+        #expect(!scenario.host.open.contains(late))
+        #expect(scenario.host.open.contains(scenario.a))
+    }
+
+    @Test("One unidentified connection too many closes the oldest one")
+    func tooManyUnidentified() throws {
+        var limits = StorageLimits()
+        limits.unidentifiedConnections = 2
+        var scenario = try StorageScenario(.immediate, limits: limits)
+        let connections = try (0..<3).map { _ in try scenario.host.accept() }
+        #expect(connections.map(scenario.host.open.contains) == [false, true, true])
+        #expect(scenario.host.open.contains(scenario.a))
+    }
+
     @Test("A master that locks before the vote, or unlocks nothing, is left")
     func masterViolations() throws {
         for packet in [

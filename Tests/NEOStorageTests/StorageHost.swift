@@ -100,6 +100,10 @@ struct StorageHost {
         }
     }
 
+    mutating func advance(milliseconds: UInt64) {
+        now = Instant(nanoseconds: now.nanoseconds + milliseconds * 1_000_000)
+    }
+
     mutating func fire(_ timer: TimerID) throws {
         guard timers.removeValue(forKey: timer) != nil else { return }
         try handle(.timerFired(timer))

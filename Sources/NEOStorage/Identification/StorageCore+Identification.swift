@@ -1,6 +1,7 @@
 import NEOEngine
 import NEOProtocol
 import NEOTopology
+import OrderedCollections
 
 /// Who may use this node (`spec/storage.md §6`, `spec/protocol.md §10.5`).
 extension StorageCore {
@@ -71,6 +72,7 @@ extension StorageCore {
                 try violation(id, request, "expected the id of the client, got none", &context)
                 return .done
             }
+            unidentified[id] = nil
             peers[id]?.role = .storage(nil)
             let answer = AcceptIdentification(type: .storage, nid: nil, yourNID: nil)
             connections.answer(id, to: request, answer, &context)
@@ -97,6 +99,7 @@ extension StorageCore {
             return .done
         }
         attached[peerNID] = id
+        unidentified[id] = nil
         peers[id]?.role =
             packet.type == .client ? .client(peerNID, isReadOnly: backupTID != nil) : .storage(peerNID)
         let answer = AcceptIdentification(type: .storage, nid: ownNID, yourNID: peerNID)
@@ -111,6 +114,7 @@ extension StorageCore {
     /// voted may be committed by the master.
     mutating func peerLost(_ id: ConnectionID, _ context: inout Context) throws {
         guard let peer = peers.removeValue(forKey: id) else { return }
+        unidentified[id] = nil
         delayedIdentifications.removeAll { $0.connection == id }
         _ = delayedReads.removeAll(of: id)
         for event in delayedWrites.removeAll(of: id) {
