@@ -41,7 +41,8 @@ public struct Connection<Pending: Sendable>: Sendable {
 
     /// The frame of a new request or notification.
     mutating func frame(_ packet: Packet) -> Frame {
-        defer { nextID &+= 1 }
+        // No packet has the id that stands for the nil id of an error.
+        defer { nextID = (nextID &+ 1) % Frame.noID }
         return Frame(id: nextID, packet)
     }
 

@@ -28,6 +28,13 @@ public struct FrameDecoder: Sendable {
     private var scanner: MessagePackScanner
     private var failure: Failure?
 
+    /// What a frame can take. A host sets low ones until the peer has identified; they hold for what is looked at from
+    /// now on, so a frame of which some came before can fail later than one that begins after.
+    public var limits: MessagePackScanner.Limits {
+        get { scanner.limits }
+        set { scanner.limits = newValue }
+    }
+
     public init(limits: MessagePackScanner.Limits = .init()) {
         scanner = MessagePackScanner(limits: limits)
     }
