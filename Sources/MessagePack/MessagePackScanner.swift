@@ -65,7 +65,7 @@ public struct MessagePackScanner: Sendable {
             while remaining == 0 {
                 guard let count = outer.popLast() else {
                     guard offset <= bytes.count else { return nil }
-                    defer { self = MessagePackScanner(limits: limits, reusing: outer) }
+                    defer { startNextValue() }
                     return offset
                 }
                 remaining = count
@@ -100,9 +100,10 @@ public struct MessagePackScanner: Sendable {
         }
     }
 
-    private init(limits: Limits, reusing outer: [Int]) {
-        self.limits = limits
-        self.outer = outer
+    private mutating func startNextValue() {
+        offset = 0
+        remaining = 1
+        announced = 1
     }
 
     /// The big-endian length of `width` bytes after the type byte, nil if it has not come yet.
@@ -112,12 +113,10 @@ public struct MessagePackScanner: Sendable {
     }
 
     /// Passes a value that is neither an array nor a map. It can end after what was received.
+    @inline(__always)
     private mutating func pass(_ header: Int, content: Int = 0) throws(MessagePackError) {
         guard content <= limits.maximumBinaryBytes else {
-            throw MessagePackError(
-                .limitExceeded,
-                "a byte string of \(content) bytes, the limit is \(limits.maximumBinaryBytes)"
-            )
+            throw Self.exceeded("a byte string of \(content) bytes, the limit is \(limits.maximumBinaryBytes)")
         }
         try advance(header + content)
         remaining -= 1
@@ -127,20 +126,27 @@ public struct MessagePackScanner: Sendable {
     private mutating func open(_ header: Int, values: Int) throws(MessagePackError) {
         announced += values
         guard announced <= limits.maximumValues else {
-            throw MessagePackError(.limitExceeded, "\(announced) values or more, the limit is \(limits.maximumValues)")
+            throw Self.exceeded("\(announced) values or more, the limit is \(limits.maximumValues)")
         }
         guard outer.count < limits.maximumDepth else {
-            throw MessagePackError(.limitExceeded, "more than \(limits.maximumDepth) levels of arrays and maps")
+            throw Self.exceeded("more than \(limits.maximumDepth) levels of arrays and maps")
         }
         try advance(header)
         outer.append(remaining - 1)
         remaining = values
     }
 
+    @inline(__always)
     private mutating func advance(_ count: Int) throws(MessagePackError) {
         offset += count
         guard offset <= limits.maximumValueBytes else {
-            throw MessagePackError(.limitExceeded, "a value of more than \(limits.maximumValueBytes) bytes")
+            throw Self.exceeded("a value of more than \(limits.maximumValueBytes) bytes")
         }
+    }
+
+    /// Apart, so that the loop over the values stays small.
+    @inline(never)
+    private static func exceeded(_ detail: @autoclosure () -> String) -> MessagePackError {
+        MessagePackError(.limitExceeded, detail())
     }
 }
