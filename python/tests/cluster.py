@@ -70,6 +70,10 @@ class Node:
         return self.cluster.directory / f'{self.name}.log'
 
     @property
+    def database(self):
+        return self.cluster.directory / f'{self.name}.sqlite'
+
+    @property
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
@@ -101,7 +105,8 @@ class Node:
 class Cluster:
     """1 master (or more), storages and an admin, in a temporary directory that `close` removes."""
 
-    def __init__(self, storages=2, partitions=3, replicas=0, name='test', directory=None, masters=1):
+    def __init__(
+            self, storages=2, partitions=3, replicas=0, name='test', directory=None, masters=1, autostart=True):
         self.name = name
         self._is_temporary = directory is None
         self.directory = Path(directory or tempfile.mkdtemp(prefix='neo-'))
@@ -109,13 +114,16 @@ class Cluster:
         ports = free_ports(masters + 1 + storages)
         master_ports, admin_port, storage_ports = ports[:masters], ports[masters], ports[masters + 1:]
         self.masters = ' '.join(f'127.0.0.1:{port}' for port in master_ports)
-        new = ['--autostart', str(storages), '--partitions', str(partitions), '--replicas', str(replicas)]
+        new = ['--partitions', str(partitions), '--replicas', str(replicas)]
+        if autostart:
+            new += ['--autostart', str(storages)]
         self.master_nodes = [
             Node(self, 'master', f'master{index}', port, new) for index, port in enumerate(master_ports, 1)]
         self.storage_nodes = [
-            Node(self, 'storage', f'storage{index}', port, [
-                '--adapter', 'SQLite', '--database', str(self.directory / f'storage{index}.sqlite')])
+            Node(self, 'storage', f'storage{index}', port, ['--adapter', 'SQLite'])
             for index, port in enumerate(storage_ports, 1)]
+        for node in self.storage_nodes:
+            node.options += ['--database', str(node.database)]
         self.admin_node = Node(self, 'admin', 'admin', admin_port, [])
 
     @property
@@ -165,10 +173,18 @@ class Cluster:
         except FileNotFoundError:
             return '(no log)'
 
-    def stop(self):
-        """Stops all the nodes, keeping their data."""
-        for node in reversed(self.nodes):
-            node.stop()
+    def stop(self, timeout=20):
+        """Stops all the nodes, keeping their data: none of them is missed by the others."""
+        result = self.control('set', 'cluster', 'STOPPING')
+        assert result.returncode == 0, result
+        deadline = time.monotonic() + timeout
+        for node in [*self.storage_nodes, *self.master_nodes]:
+            try:
+                status = node.process.wait(max(0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f'{node.name} did not stop with the cluster:\n{self.tail(node)}') from None
+            assert status == 0, f'{node.name} ended with status {status}:\n{self.tail(node)}'
+        self.admin_node.stop()
 
     def close(self):
         try:
