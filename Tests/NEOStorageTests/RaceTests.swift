@@ -145,6 +145,32 @@ import Testing
         #expect(brief(packets.dropLast()) == ["stored 1004"])
     }
 
+    @Test("A relock crosses a new store of the same object, resolved against what another cell has")
+    func relockAfterStoringAgain() throws {
+        var scenario = try StorageScenario()
+        try scenario.store(1, 0x1008, text: "b", by: scenario.b)
+        try scenario.store(1, 0x1000, text: "a", by: scenario.a)
+        // The notification is on its way: the store was sent before it arrived.
+        try scenario.store(1, 0x1008, text: "resolved", by: scenario.b)
+        let notice = NotifyDeadlock(ttid: TID(0x1008), oid: OID(1))
+        let stored = AnswerStoreObject(conflict: nil).packet
+        #expect(scenario.host.packets(scenario.b) == [stored, notice.packet, stored])
+        try scenario.host.send(
+            .askRelockObject(AskRelockObject(ttid: TID(0x1008), oid: OID(1))),
+            on: scenario.b
+        )
+        #expect(brief(scenario.host.packets(scenario.a)) == ["stored nil"])
+        try scenario.vote(0x1000, [1], by: scenario.a)
+        try scenario.lock(0x1000, at: 0x1004)
+        try scenario.unlock(0x1000)
+        try scenario.host.completeJobs()
+        guard case .answerRelockObject(let answer)? = scenario.host.packets(scenario.b).last else {
+            Issue.record("the relock is not answered")
+            return
+        }
+        #expect(answer.conflict?.data?.data.readableBytesView.elementsEqual("resolved".utf8) == true)
+    }
+
     @Test("Rule 13: what is locked is not read from the turn of the lock on, and cannot be aborted")
     func abortBehindLock() throws {
         var scenario = try StorageScenario()

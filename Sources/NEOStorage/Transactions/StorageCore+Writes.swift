@@ -255,12 +255,15 @@ extension StorageCore {
                 return
             }
         }
-        let replaced = transactions[store.ttid]?.writes[store.oid]?.store
+        let previous = transactions[store.ttid]?.writes[store.oid]
+        let replaced = previous?.store
         transactions.update(store.ttid) {
             $0.writes[store.oid] = Transaction.Write(
                 serial: store.serial,
                 store: Transaction.Store(dataTID: store.dataTID),
-                isLockless: isLockless
+                isLockless: isLockless,
+                // The lock is the same one: the relock that the notification asks for may be on its way.
+                isDeadlockNotified: previous?.isDeadlockNotified ?? false
             )
         }
         if !isLockless { transactions.take(store.oid, for: store.ttid) }
