@@ -2,7 +2,6 @@
 ours writes, with a reader that shares no code with it (`Tests/Vectors/databases`)."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -19,25 +18,8 @@ from ZODB.Connection import TransactionMetaData
 from ZODB.POSException import POSKeyError
 from ZODB.utils import p64, u64, z64
 
-from cluster import ROOT, Cluster
-
-VECTORS = ROOT / 'Tests' / 'Vectors' / 'databases'
-ROWS = 'config', 'pt', 'pack', 'transactions', 'objects', 'data', 'ttrans', 'tobj'
-
-
-def _independent_reader():
-    specification = importlib.util.spec_from_file_location('describe', VECTORS / 'describe.py')
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module.describe
-
-
-describe = _independent_reader()
-
-
-def rows(path):
-    """All the rows of a database that no process has open: in the file alone, without its log."""
-    return describe(str(path))
+from cluster import Cluster
+from databases import ROWS, VECTORS, check_consistency, rows
 
 
 def sidecar(name):
@@ -75,28 +57,6 @@ def revisions_of(databases):
         for row in database['objects']:
             revisions[bytes.fromhex(row['oid'])][bytes.fromhex(row['tid'])] = row.get('sha1')
     return {oid: sorted(versions.items()) for oid, versions in sorted(revisions.items())}
-
-
-def check_consistency(databases):
-    """What holds for the databases of any cluster (spec/database.md §3)."""
-    partitions = len({cell['partition'] for cell in databases[0]['pt']})
-    transactions, objects = {}, defaultdict(set)
-    for database in databases:
-        mine = {cell['partition'] for cell in database['pt'] if cell['mine']}
-        assert database['ttrans'] == database['tobj'] == []
-        for row in database['transactions']:
-            assert row['partition'] == int(row['tid'], 16) % partitions and row['partition'] in mine
-            assert row['ttid'] <= row['tid']
-            assert transactions.setdefault(row['tid'], row) == row
-        for row in database['objects']:
-            assert row['partition'] == int(row['oid'], 16) % partitions and row['partition'] in mine
-            objects[row['tid']].add(row['oid'])
-        used = {row['data_id'] for row in database['objects']} - {None}
-        assert used == {row['id'] for row in database['data']}
-    for tid, oids in objects.items():
-        # Those that were only checked are there as well.
-        assert set(transactions[tid]['oids']) >= oids
-    return transactions
 
 
 # Databases of the reference

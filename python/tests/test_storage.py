@@ -19,6 +19,7 @@ from ZODB.POSException import (
     ConflictError, POSKeyError, ReadConflictError, ReadOnlyError, StorageError, StorageTransactionError)
 from ZODB.utils import p64, u64, z64
 
+from cluster import Cluster
 from neo.client.exception import NEOStorageClosed, NEOStorageError, NEOStorageUnavailable
 from neo.client.Storage import Storage
 
@@ -425,6 +426,76 @@ def test_everything_is_there_after_a_full_restart(cluster):
     assert storage.lastTransaction() == tid
     assert storage.load(oid) == (b'kept', tid)
     assert storage.new_oid() > oid
+    storage.close()
+
+
+def state_of(cluster, node):
+    line, = (line for line in cluster.control('print', 'node', 'storage').stdout.splitlines()
+             if f'127.0.0.1:{node.port}' in line)
+    return line
+
+
+def eventually(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def replicated():
+    cluster = Cluster(storages=2, partitions=3, replicas=1)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.close()
+
+
+def test_one_of_two_replicas_is_enough(replicated):
+    """What was committed without it is not read from the one that comes back."""
+    storage = replicated.storage(cache_size=0)
+    oids = [storage.new_oid() for _ in range(6)]
+    serial = commit(storage, *((oid, z64, b'1') for oid in oids))
+    for node in replicated.storage_nodes[1], replicated.storage_nodes[1]:
+        node.kill()
+        eventually(lambda: 'DOWN' in state_of(replicated, node))
+        assert replicated.state() == 'RUNNING'
+        for oid in oids:
+            assert storage.load(oid) == (b'1', serial)
+        serial = until_it_works(lambda: commit(storage, *((oid, serial, b'1') for oid in oids)))
+        node.start()
+        replicated.wait_running()
+        other = replicated.storage(cache_size=0)
+        for reader in storage, other:
+            for oid in oids:
+                assert until_it_works(lambda: reader.load(oid)) == (b'1', serial)
+        other.close()
+    serial = commit(storage, *((oid, serial, b'2') for oid in oids))
+    assert storage.load(oids[0]) == (b'2', serial)
+    storage.close()
+
+
+@pytest.mark.parametrize('master_too', [False, True])
+def test_a_replica_that_missed_commits_does_not_start_alone(replicated, master_too):
+    """The cluster waits for the storage that has them (spec/master.md §18.4)."""
+    complete, late = replicated.storage_nodes
+    storage = replicated.storage(cache_size=0)
+    oid = storage.new_oid()
+    serial = commit(storage, (oid, z64, b'1'))
+    late.kill()
+    eventually(lambda: 'DOWN' in state_of(replicated, late))
+    serial = until_it_works(lambda: commit(storage, (oid, serial, b'2')))
+    complete.kill()
+    if master_too:
+        replicated.master_nodes[0].kill()
+        replicated.master_nodes[0].start()
+    late.start()
+    time.sleep(3)
+    assert replicated.state() == 'RECOVERING'
+    complete.start()
+    replicated.wait_running()
+    assert until_it_works(lambda: storage.load(oid)) == (b'2', serial)
+    assert storage.lastTransaction() == serial
     storage.close()
 
 

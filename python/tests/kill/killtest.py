@@ -4,15 +4,18 @@
 
 Each writer is a process that commits transaction after transaction. Its n-th one writes, in different partitions,
 n to its two own counters, adds 1 to two counters shared by all writers (conflicts are resolved), and creates an object
-that holds its name and n. Before it begins, the writer notes the new object in a journal; once the commit is acknowledged, it notes
-its TID, and makes the note durable. In each round, after random processes were killed and started again,
+that holds its name and n. Before it begins, the writer notes the new object in a journal; once the commit is
+acknowledged, it notes its TID, and makes the note durable. In each round, after random processes were killed and started again,
 
 1. the cluster must be RUNNING again, and every writer must commit again;
 2. every acknowledged transaction must be there, at its TID;
 3. every other one must be there as a whole, or not at all;
 4. at one snapshot, the two counters of each writer are equal, and so are the shared ones, whose value is the sum.
 
-At the end, the whole cluster is stopped and started once more, and everything is checked again. With the same seed the
+At the end, the whole cluster is stopped and started once more, and everything is checked again; and once it is stopped,
+an independent reader checks the databases. Other kinds of rounds kill nodes again while they start, kill master and
+storages in the same instant, stop processes with SIGSTOP for a second, or (`spared`, with --replicas) kill a storage of
+which others have copies: the cluster must go on without it. With the same seed the
 same processes are killed after the same delays; what they were doing then is up to the machine.
 """
 
@@ -29,6 +32,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
 from cluster import Cluster  # noqa: E402
+from databases import check_consistency, rows  # noqa: E402
 
 from BTrees.Length import Length  # noqa: E402
 from ZODB.Connection import TransactionMetaData  # noqa: E402
@@ -39,6 +43,7 @@ from transaction.interfaces import TransientError  # noqa: E402
 
 RETRIED = StorageError, TransientError
 SHARED = p64(1), p64(2)
+KINDS = ['some', 'some', 'at_once', 'some', 'start_up', 'some', 'pause']
 
 
 def own_counters(writer):
@@ -177,6 +182,7 @@ class Test:
         self.writers = [Writer(self.cluster, index) for index in range(options.writers)]
         self.kills = {}
         self.recovery_times = []
+        self.recovery_begin = None
         #: Transactions that were not acknowledged, at the end.
         self.undecided = {'whole': 0, 'absent': 0}
         self.storage = None
@@ -193,7 +199,11 @@ class Test:
         commit(self.storage, zero)
         for writer in self.writers:
             writer.start()
+        end = time.monotonic() + 60 * self.options.minutes
         for number in range(1, self.options.rounds + 1):
+            if time.monotonic() > end:
+                print(f'{self.options.minutes} minutes are over')
+                break
             self.round(number)
         for writer in self.writers:
             writer.kill()
@@ -205,27 +215,125 @@ class Test:
             writer.read_journal()
         self.check(everything=True)
         self.storage.close()
+        self.cluster.stop()
+        self.check_databases()
 
     def round(self, number):
         time.sleep(self.random.uniform(0.05, self.options.load_seconds))
-        everybody = self.cluster.master_nodes + self.cluster.storage_nodes + self.writers
-        victims = self.random.sample(everybody, self.random.choice((1, 1, 1, 2, 2, 3, len(everybody))))
-        for victim in victims:
-            if isinstance(victim, Writer) and not victim.is_running:
-                raise Violation(f'{victim.name} stopped by itself: {self.cluster.tail(victim)}')
-            victim.kill()
-            self.kills[victim.name] = self.kills.get(victim.name, 0) + 1
-            time.sleep(self.random.choice((0, self.random.uniform(0, 0.3))))
-        begin = time.monotonic()
-        for victim in victims:
-            victim.start()
-            time.sleep(self.random.choice((0, self.random.uniform(0, 0.2))))
+        # One kind after the other, not at random: short runs have them all.
+        kind = self.options.kinds[(number - 1) % len(self.options.kinds)]
+        for writer in self.writers:
+            if not writer.is_running:
+                raise Violation(f'{writer.name} stopped by itself: {self.cluster.tail(writer)}')
+        self.recovery_begin = None
+        victims = getattr(self, kind)()
+        if self.recovery_begin is None:
+            self.recovery_begin = time.monotonic()
         self.cluster.wait_running(self.options.timeout)
-        self.recovery_times.append(time.monotonic() - begin)
+        self.recovery_times.append(time.monotonic() - self.recovery_begin)
         self.wait_commits()
         summary = self.check()
-        print(f'{number:4}  killed {" ".join(victim.name for victim in victims):40} '
+        print(f'{number:4}  {kind:9} {" ".join(victim.name for victim in victims):40} '
               f'RUNNING after {self.recovery_times[-1]:5.2f} s  {summary}', flush=True)
+
+    @property
+    def everybody(self):
+        return self.cluster.master_nodes + self.cluster.storage_nodes + self.writers
+
+    def kill(self, *victims):
+        for victim in victims:
+            victim.process.send_signal(signal.SIGKILL)
+        for victim in victims:
+            victim.kill()
+            self.kills[victim.name] = self.kills.get(victim.name, 0) + 1
+
+    def sleep(self, longest):
+        time.sleep(self.random.choice((0, self.random.uniform(0, longest))))
+
+    def start(self, victims):
+        self.recovery_begin = time.monotonic()
+        for victim in victims:
+            victim.start()
+            self.sleep(0.2)
+
+    # Kinds of rounds: what they do to whom
+
+    def some(self):
+        """Kills 1 process or more, and starts them again."""
+        everybody = self.everybody
+        victims = self.random.sample(everybody, self.random.choice((1, 1, 1, 2, 2, 3, len(everybody))))
+        for victim in victims:
+            self.kill(victim)
+            self.sleep(0.3)
+        self.start(victims)
+        return victims
+
+    def at_once(self):
+        """Kills the master and storages in the same instant."""
+        storages = self.cluster.storage_nodes
+        victims = self.cluster.master_nodes + self.random.sample(storages, self.random.randint(1, len(storages)))
+        self.kill(*victims)
+        self.start(self.random.sample(victims, len(victims)))
+        return victims
+
+    def start_up(self):
+        """Kills nodes again while they start, are verified, or begin to work."""
+        nodes = self.cluster.master_nodes + self.cluster.storage_nodes
+        first = self.random.sample(nodes, self.random.randint(1, len(nodes)))
+        self.kill(*first)
+        self.start(first)
+        victims = list(first)
+        for _ in range(self.random.randint(1, 3)):
+            time.sleep(self.random.uniform(0, 0.4))
+            again = self.random.sample(nodes, self.random.randint(1, 2))
+            self.kill(*again)
+            self.start(again)
+            victims += again
+        return victims
+
+    def pause(self):
+        """Stops processes with SIGSTOP for about a second."""
+        victims = self.random.sample(self.everybody, self.random.randint(1, 2))
+        for victim in victims:
+            victim.process.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(self.random.uniform(0.3, 1.5))
+        finally:
+            for victim in victims:
+                victim.process.send_signal(signal.SIGCONT)
+        return victims
+
+    def spared(self):
+        """Kills storages of which the others have copies: the cluster must go on without them."""
+        victims = [node for node in self.random.sample(self.cluster.storage_nodes, len(self.cluster.storage_nodes))
+                   if self.can_spare(node)][:1]
+        self.kill(*victims)
+        time.sleep(self.random.uniform(0, 0.5))
+        for _ in range(2):
+            state = self.cluster.state()
+            if state != 'RUNNING':
+                raise Violation(f'{state} without {[victim.name for victim in victims]}, of which others have copies')
+            self.wait_commits()
+        self.check()
+        self.start(victims)
+        return victims
+
+    def can_spare(self, node):
+        """Whether all the partitions are readable without this storage."""
+        readable = set()
+        for line in self.cluster.control('print', 'pt').stdout.splitlines():
+            words = line.split()
+            # "S1 R UO.F"
+            if len(words) == 3 and words[0] != f'S{self.nid(node)}' and words[1] == 'R':
+                readable.update(index for index, state in enumerate(words[2]) if state in 'UF')
+        return len(readable) == self.options.partitions
+
+    def nid(self, node):
+        for line in self.cluster.control('print', 'node', 'storage').stdout.splitlines():
+            words = line.replace('|', ' ').split()
+            if f'127.0.0.1:{node.port}' in words:
+                return next(int(word[1:]) for word in words if word[0] == 'S' and word[1:].isdigit())
+        raise Violation(f'{node.name} is not among the nodes')
 
     def wait_commits(self):
         """Until each writer had a commit acknowledged."""
@@ -316,6 +424,24 @@ class Test:
                 raise Violation(f'{writer.name}: {number} is not whole: its counter was {found} at {serial.hex()}')
         return True
 
+    def check_databases(self):
+        """What an independent reader sees in the files: nothing unfinished, and copies that are equal."""
+        databases = [rows(node.database) for node in self.cluster.storage_nodes]
+        check_consistency(databases, may_have_garbage=True)
+        for table in 'transactions', 'objects':
+            copies = {}
+            for node, database in zip(self.cluster.storage_nodes, databases):
+                readable = {cell['partition'] for cell in database['pt']
+                            if cell['mine'] and cell['state'] == 'UP_TO_DATE'}
+                for partition in readable:
+                    content = [
+                        {key: value for key, value in row.items() if key not in ('data_id', 'ttid')}
+                        for row in database[table] if row['partition'] == partition]
+                    if copies.setdefault(partition, content) != content:
+                        raise Violation(f'{node.name}: its {table} of partition {partition} differ from their copies')
+            if len(copies) != self.options.partitions:
+                raise Violation(f'only partitions {sorted(copies)} are up to date somewhere')
+
     def report(self):
         times = sorted(self.recovery_times) or [0]
         done = sum(len(writer.done) for writer in self.writers)
@@ -335,6 +461,9 @@ def main():
     parser.add_argument('--replicas', type=int, default=0)
     parser.add_argument('--partitions', type=int, default=4)
     parser.add_argument('--writers', type=int, default=3)
+    parser.add_argument('--kinds', type=str.split, default=KINDS,
+                        help=f'of rounds: {" ".join(KINDS)} (default), and spared, for --replicas')
+    parser.add_argument('--minutes', type=float, default=60, help='no round begins after that')
     parser.add_argument('--load-seconds', type=float, default=1.0, help='longest time between two rounds')
     parser.add_argument('--timeout', type=float, default=60, help='seconds for the cluster to work again')
     parser.add_argument('--directory', help='keep the databases and logs there')
