@@ -1,3 +1,6 @@
+// The names are those of the golden data.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 import NEOProtocol
 import NIOCore
 import TestVectors

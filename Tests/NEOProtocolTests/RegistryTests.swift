@@ -1,3 +1,6 @@
+// The names are those of the golden data.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 import MessagePack
 import NEOProtocol
 import NIOCore
@@ -48,6 +51,7 @@ import Testing
         for entry in file.packets {
             let code = try #require(PacketCode(rawValue: entry.code))
             #expect(code.name == entry.name)
+            #expect("\(code)" == entry.name)
             #expect(code.answer?.name == entry.answer, "\(entry.name)")
             #expect(code.isAnswer == (entry.kind == "answer" || entry.kind == "error"), "\(entry.name)")
             if entry.kind == "request" || entry.kind == "notification" {

@@ -113,7 +113,10 @@ public enum PacketCode: UInt16, CaseIterable, Hashable, Sendable {
     case answerMonitorInformation = 0x8047
 }
 
-extension PacketCode {
+extension PacketCode: CustomStringConvertible {
+    /// The name in the protocol, also in texts.
+    public var description: String { name }
+
     /// The name in the protocol.
     public var name: String {
         switch self {
