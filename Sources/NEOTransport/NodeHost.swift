@@ -65,7 +65,7 @@ public final class NodeHost<Core: NodeCore & SendableMetatype>: Sendable {
         self.status = status
     }
 
-    /// Runs the node until its core exits, or a second SIGTERM or SIGINT ends the process. For a process that is this node.
+    /// Runs the node until its core exits, or a later SIGTERM or SIGINT ends the process. For a process that is this node.
     /// - Returns: the status to exit with.
     public func run() -> Int32 {
         let signals = ProcessSignals { self.requestStop() }

@@ -8,23 +8,29 @@ import Musl
 import Darwin
 #endif
 
-/// The signals of a process that is a node: the first SIGTERM or SIGINT asks it to stop, the second ends it at once.
-/// SIGPIPE is ignored.
+/// The signals of a process that is a node: the first SIGTERM or SIGINT asks it to stop, one that comes more than a second
+/// later ends it at once. SIGPIPE is ignored.
 final class ProcessSignals {
+    /// `timeout`, terminals and supervisors send a signal to the process and to its group: one wish, received twice.
+    private static let repetitionNanoseconds: UInt64 = 1_000_000_000
+
     private let sources: [any DispatchSourceSignal]
 
     init(stop: @escaping @Sendable () -> Void) {
         signal(SIGPIPE, SIG_IGN)
-        // Serial, so that `count` needs no lock.
+        // Serial, so that `first` needs no lock.
         let queue = DispatchQueue(label: "neo.signals")
-        let count = Count()
+        let first = FirstSignal()
         sources = [SIGTERM, SIGINT].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-            source.setEventHandler { [count] in
-                count.value += 1
-                if count.value > 1 { exit(128 + number) }
-                stop()
+            source.setEventHandler { [first] in
+                let now = DispatchTime.now().uptimeNanoseconds
+                guard let time = first.time else {
+                    first.time = now
+                    return stop()
+                }
+                if now >= time &+ Self.repetitionNanoseconds { exit(128 + number) }
             }
             source.resume()
             return source
@@ -36,7 +42,7 @@ final class ProcessSignals {
     }
 
     /// Only touched on the queue of the sources.
-    private final class Count: @unchecked Sendable {
-        var value = 0
+    private final class FirstSignal: @unchecked Sendable {
+        var time: UInt64?
     }
 }

@@ -54,8 +54,39 @@ import Testing
         try await cluster.waitForState("RUNNING")
         for process in [cluster.admin, cluster.storages.first, cluster.master] {
             process?.send(SIGTERM)
+            // The same wish again is no order to leave at once.
+            process?.send(SIGTERM)
             #expect(try await process?.outcome().status == 0)
         }
+    }
+
+    /// Any node may be killed; the cluster runs again once it is back, and stops in good order.
+    @Test func everyNodeMayBeKilled() async throws {
+        let cluster = try TestCluster()
+        try await cluster.startAll(storages: 2)
+        _ = try await cluster.control("start")
+        try await cluster.waitForState("RUNNING")
+
+        cluster.master?.send(SIGKILL)
+        _ = try await cluster.master?.outcome()
+        try cluster.startMaster()
+        try await cluster.waitForState("RUNNING")
+
+        cluster.admin?.send(SIGKILL)
+        _ = try await cluster.admin?.outcome()
+        try cluster.startAdmin()
+        try await cluster.waitForState("RUNNING")
+
+        for storage in cluster.storages { storage.send(SIGKILL) }
+        for storage in cluster.storages { _ = try await storage.outcome() }
+        cluster.forgetStorages()
+        for index in 1...2 { try cluster.startStorage(index) }
+        try await cluster.waitForState("RUNNING")
+        try await until("both storages") {
+            let nodes = try await cluster.control("print", "node", "storage").output.split(separator: "\n")
+            return nodes.count == 2 && nodes.allSatisfy { $0.contains("| RUNNING |") }
+        }
+        try await cluster.stop()
     }
 
     @Test func databaseInUse() async throws {

@@ -25,6 +25,19 @@ import Testing
         }
     }
 
+    /// What `timeout` does: it signals the process, then the group of the process.
+    @Test func oneSignalReceivedTwice() async throws {
+        let directory = try TemporaryDirectory()
+        let process = try NEOProcess(["simple", "data"], in: directory)
+        try await until("RUNNING") { process.printed.contains("\nRUNNING.") || !process.isRunning }
+        process.send(SIGTERM)
+        try await Task.sleep(nanoseconds: 5_000_000)
+        process.send(SIGTERM)
+        let outcome = try await process.outcome()
+        #expect(outcome.status == 0, "\(outcome)")
+        #expect(outcome.output.hasSuffix("Stopping...\nStopped.\n"))
+    }
+
     @Test func stoppedByAnOperator() async throws {
         let directory = try TemporaryDirectory()
         let process = try NEOProcess(["simple", "data"], in: directory)

@@ -65,6 +65,9 @@ final class TestCluster {
         }
     }
 
+    /// They are gone; others are started in their place.
+    func forgetStorages() { storages = [] }
+
     func control(_ words: String...) async throws -> NEOProcess.Outcome {
         try await NEOProcess(["ctl", "-a", "127.0.0.1:\(adminPort)"] + words, in: directory).outcome()
     }

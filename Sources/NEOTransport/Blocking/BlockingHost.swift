@@ -29,7 +29,7 @@ public enum BlockingCallError: Error, Hashable, Sendable {
 /// Deliveries and log messages are given to the program without any lock held; the core orders deliveries.
 ///
 /// Sendable: everything that changes is used under `lock`, except the atomics.
-public final class BlockingHost<Core: CallableCore>: @unchecked Sendable {
+public final class BlockingHost<Core: CallableCore & SendableMetatype>: @unchecked Sendable {
     /// A thread that waits for an operation.
     private final class Waiter {
         let condition = BlockingCondition()

@@ -25,6 +25,8 @@ final class SimpleCluster {
     private var processes: [ChildProcess] = []
     private var phase = Phase.running
     private var phaseEnd = 0
+    /// Before this time a signal repeats the one that began the stop.
+    private var impatienceStart = 0
     private var state: String?
     private var wasRunning = false
     private var hasFailed = false
@@ -95,7 +97,9 @@ final class SimpleCluster {
             Console.print("Stopping...")
             enter(.stopping)
             if ask(.setCluster(.stopping)) == nil { advance() }
-        } else {
+            // `timeout` and some supervisors send a signal to the process and to its group: one wish, received twice.
+            impatienceStart = Self.seconds + 2
+        } else if Self.seconds >= impatienceStart {
             Console.print("Killing the nodes.")
             enter(.killing)
         }
