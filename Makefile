@@ -2,6 +2,8 @@
 
 PREFIX ?= /usr/local
 CONFIGURATION ?= debug
+# Programs that are installed are fast ones, unless told otherwise.
+INSTALL_CONFIGURATION ?= release
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap build test demo bench format lint install clean
@@ -12,7 +14,7 @@ help:
 	@echo 'make demo             start a cluster, use it from Python, stop it, start it again'
 	@echo 'make bench            measure loads and commits beside ZEO and FileStorage'
 	@echo 'make format           format the sources; `make lint` only checks'
-	@echo 'make install PREFIX=  install neo, neoctl, ... and the client library (default: $(PREFIX))'
+	@echo 'make install PREFIX=  install neo, neoctl, ..., the client library, the Python package (default: $(PREFIX))'
 
 bootstrap:
 	@scripts/bootstrap
@@ -36,7 +38,7 @@ lint:
 	swift format lint -s -r --configuration .swift-format Package.swift Sources Tests
 
 install: bootstrap
-	@scripts/install '$(PREFIX)'
+	@CONFIGURATION=$(INSTALL_CONFIGURATION) scripts/install '$(PREFIX)'
 
 clean:
 	rm -rf .build .venv
