@@ -234,6 +234,22 @@ def test_callback_that_fails(storage):
     assert commit(storage, (oid, tid, b'2')) > tid
 
 
+def test_commit_while_another_thread_is_told_of_its_own(storage):
+    """The end of a commit waits for what is told before: it must not be missed by the thread that reads the sockets."""
+    for _ in range(5):
+        oids = [storage.new_oid() for _ in range(2)]
+        is_told = threading.Event()
+
+        def slow(tid):
+            is_told.set()
+            time.sleep(0.3)
+
+        first = InThread(lambda: commit(storage, (oids[0], z64, b'1'), callback=slow))
+        assert is_told.wait(10)
+        second = InThread(lambda: commit(storage, (oids[1], z64, b'2')))
+        assert second.result(10) > first.result(10)
+
+
 def test_explicit_tid(storage):
     oid, txn = storage.new_oid(), TransactionMetaData()
     tid = p64(u64(commit(storage, (oid, z64, b'1'))) + 3)

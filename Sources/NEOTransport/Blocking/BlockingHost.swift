@@ -65,6 +65,8 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
     /// Changes with each leader, so that one that was replaced knows it.
     private var leadership: UInt64 = 0
     private var isLeaderPolling = false
+    /// Who waits for a result while it leads.
+    private var leadingWaiter: Waiter?
     private let callerWake: WakePipe
     private let backgroundWake: WakePipe
 
@@ -177,7 +179,9 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
             }
             let remaining = min(nextCheck &- now, 1_000_000_000) / 1_000_000 + 1
             if leader != .caller, !isClosed {
+                leadingWaiter = waiter
                 lead(as: .caller, milliseconds: interrupted == nil ? nil : remaining)
+                leadingWaiter = nil
             } else {
                 waiter.isParked = true
                 waiter.condition.wait(lock, milliseconds: remaining)
@@ -186,10 +190,13 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
         }
     }
 
-    /// Has another waiting thread take the lead, if nobody has it.
+    /// Has another waiting thread take the lead, if nobody has it, and tell what is to be delivered.
     private func handOver() {
-        guard leader == .none else { return }
-        waiters.values.first { $0.isParked && $0.result == nil }?.condition.signal()
+        if leader == .none {
+            waiters.values.first { $0.isParked && $0.result == nil }?.condition.signal()
+        } else if deliveringThread == nil, core.nextDelivery != nil {
+            wakeLeader()
+        }
     }
 
     private func unlockAndLog() {
@@ -222,7 +229,8 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
         for completion in core.takeCompletions() {
             guard let waiter = waiters[completion.operation] else { continue }
             waiter.result = completion.result
-            if waiter.isParked { waiter.condition.signal() }
+            // One that leads may wait for the sockets while another thread delivers what ends its operation.
+            if waiter.isParked { waiter.condition.signal() } else if waiter === leadingWaiter { wakeLeader() }
         }
         published.store(core.publishedValue, ordering: .releasing)
     }
