@@ -21,6 +21,7 @@ extension Program {
     private static let masters = Option(
         "masters",
         "m",
+        .emptyText,
         default: "127.0.0.1:10000",
         "addresses of the masters, separated by blanks"
     )
@@ -50,6 +51,10 @@ extension Program {
         options: node(masters: masters, bind: "127.0.0.1") + [
             Option("adapter", "a", .choice(["SQLite"]), default: "SQLite", "kind of database"),
             Option("database", "d", isRequired: true, "where the database is: for SQLite, a path"),
+            Option("disable-pack", nil, .flag, "never process pack orders"),
+            Option("disable-drop-partitions", nil, .flag, "keep the data of discarded cells"),
+            Option("dedup", nil, .flag, "objects with the same content share it; effective when the database is created"),
+            Option("reset", nil, .flag, "erase the database, create an empty one, and exit"),
         ],
         defaultSection: "storage"
     )

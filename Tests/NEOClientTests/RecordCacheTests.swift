@@ -36,6 +36,18 @@ import Testing
         #expect(found34 == nil)
     }
 
+    /// A slice of a received chunk must not keep the chunk.
+    @Test func keepsNoMoreThanTheRecord() throws {
+        var cache = RecordCache(maximumBytes: 10_000)
+        let chunk = ByteBuffer(repeating: 1, count: 1 << 16)
+        let slice = try #require(chunk.getSlice(at: 0, length: 100))
+        cache.store(OID(1), slice, serial: TID(10), next: nil)
+        let found = cache.load(OID(1), .current)
+        let record = try #require(found)
+        #expect(record.data.readableBytes == 100)
+        #expect(record.data.storageCapacity < 1024)
+    }
+
     @Test func nothingInACacheOfSizeZero() {
         var cache = RecordCache(maximumBytes: 0)
         cache.store(OID(1), data(""), serial: TID(1), next: nil)

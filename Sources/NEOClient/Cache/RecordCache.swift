@@ -102,10 +102,18 @@ public struct RecordCache: Sendable {
 
     // MARK: Changes
 
+    /// The same bytes without the rest of what was received with them: a small slice would keep all of that in memory,
+    /// and the limit of the cache would mean nothing.
+    private static func compacted(_ data: ByteBuffer) -> ByteBuffer {
+        guard data.storageCapacity > 2 * data.readableBytes + 64 else { return data }
+        return ByteBuffer(bytes: data.readableBytesView)
+    }
+
     /// Adds a revision. `data` is copied, so that it does not keep a whole network buffer alive.
     public mutating func store(_ oid: OID, _ data: ByteBuffer, serial: TID, next: TID?) {
         let cost = data.readableBytes + Self.entryBytes
         guard cost <= maximumBytes, data.readableBytes < maximumBytes else { return }
+        let data = Self.compacted(data)
         // The entry just above and the one just below, by serial.
         var above: Int?
         var below = newest[oid]
