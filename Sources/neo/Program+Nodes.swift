@@ -53,7 +53,7 @@ extension Program {
             Option("database", "d", isRequired: true, "where the database is: for SQLite, a path"),
             Option("disable-pack", nil, .flag, "never process pack orders"),
             Option("disable-drop-partitions", nil, .flag, "keep the data of discarded cells"),
-            Option("dedup", nil, .flag, "objects with the same content share it; effective when the database is created"),
+            Option("dedup", nil, .flag, "objects with the same content share it; for a new database"),
             Option("reset", nil, .flag, "erase the database, create an empty one, and exit"),
         ],
         defaultSection: "storage"
