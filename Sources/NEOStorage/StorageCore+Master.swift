@@ -114,21 +114,28 @@ extension StorageCore {
         for record in information.nodes {
             guard let nid = record.nid else { continue }
             if nid == self.nid {
-                switch record.state {
-                case .down:
-                    context.log(.info, "shut down by the primary master")
-                    leave(.flush, status: 0, &context)
-                    return
-                case .unknown:
-                    context.log(.warning, "dropped from the cluster: the database is erased")
-                    leave(.erase, status: 0, &context)
-                    return
-                case .running, .pending: break
-                }
+                if record.state == .down || record.state == .unknown { return leave(as: record.state, &context) }
             } else if record.type == .client, record.state != .running {
                 let owned = transactions.ttids { $0.owner == nid && !$0.isLocked }
                 for ttid in owned { try abort(ttid, &context) }
             }
+        }
+    }
+
+    /// Whether a master sets this node DOWN.
+    func isOrderToStop(_ packet: Packet) -> Bool {
+        guard case .notifyNodeInformation(let information) = packet, let nid else { return false }
+        return information.nodes.contains { $0.nid == nid && $0.state == .down }
+    }
+
+    /// Leaves because the master set this node DOWN, or UNKNOWN: then its data is not wanted any more.
+    mutating func leave(as state: NodeState, _ context: inout Context) {
+        if state == .unknown {
+            context.log(.warning, "dropped from the cluster: the database is erased")
+            leave(.erase, status: 0, &context)
+        } else {
+            context.log(.info, "shut down by the primary master")
+            leave(.flush, status: 0, &context)
         }
     }
 }

@@ -33,6 +33,20 @@ import Testing
         #expect(scenario.host.exitStatus == 0)
     }
 
+    @Test("Told DOWN behind a packet that waits for the database, then left by the master, the node leaves")
+    func shutDownWhileWaiting() throws {
+        var scenario = try StorageScenario()
+        // 1. A job is under way. 2. A question waits for it, and so does what follows. 3. The master closes.
+        try scenario.store(1, 0x1000, by: scenario.a)
+        try scenario.tell(.askPackOrders(AskPackOrders(min: .zero)))
+        let own = NodeRecord(type: .storage, address: nil, nid: StorageScenario.own, state: .down, idTimestamp: nil)
+        try scenario.tell(.notifyNodeInformation(NotifyNodeInformation(timestamp: 200, nodes: [own])))
+        try scenario.host.close(scenario.master)
+        try scenario.host.completeJobs()
+        #expect(scenario.host.exitStatus == 0)
+        #expect(scenario.host.open.isEmpty)
+    }
+
     @Test("Dropped from the cluster, the node erases its database and leaves")
     func dropped() throws {
         var scenario = try StorageScenario()

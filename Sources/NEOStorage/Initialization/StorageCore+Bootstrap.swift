@@ -106,9 +106,13 @@ extension StorageCore {
     mutating func masterLost(_ reason: String, _ context: inout Context) {
         context.log(.error, "primary master lost: \(reason)")
         link = .waiting
+        // The last word of a master may be that this node has to stop: it counts even behind packets that were waiting
+        // for the database. An order to erase does not: it needs all that was said before.
+        let isStopped = backlog.contains { isOrderToStop($0.packet) }
         interrupt(&context)
         gate = nil
         backlog.removeAll()
+        if isStopped { return leave(as: .down, &context) }
         phase = .bootstrap
         attempt(&context)
     }
