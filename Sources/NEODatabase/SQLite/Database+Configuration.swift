@@ -37,7 +37,20 @@ extension GRDB.Database {
     }
 
     func partitionCount() throws -> Int {
-        try first("SELECT max(partition) FROM pt") { row in row.optionalInteger(0).map { Int($0) + 1 } } ?? 0
+        try first("SELECT max(partition) FROM pt") { row in
+            try row.optionalInteger(0).map { try Self.partition($0) + 1 }
+        } ?? 0
+    }
+
+    /// More partitions than any packet can carry: such a row is damaged, and the tables made after it would not fit in
+    /// memory.
+    private static let maximumPartitions: Int64 = 1 << 24
+
+    private static func partition(_ number: Int64) throws -> PartitionID {
+        guard (0..<maximumPartitions).contains(number) else {
+            throw DatabaseFailure(.corrupted, "expected a partition in table pt, got \(number)")
+        }
+        return Int(number)
     }
 
     func cells() throws -> [StoredCell] {
@@ -46,7 +59,7 @@ extension GRDB.Database {
             guard let node = Int32(exactly: row.integer(1)) else {
                 throw DatabaseFailure(.corrupted, "expected a node id in table pt, got \(row.integer(1))")
             }
-            var cell = StoredCell(partition: Int(row.integer(0)), nid: NID(node), state: .outOfDate)
+            var cell = StoredCell(partition: try Self.partition(row.integer(0)), nid: NID(node), state: .outOfDate)
             switch row.integer(2) {
             case -1: cell.state = .upToDate
             case -2: cell.state = .feeding

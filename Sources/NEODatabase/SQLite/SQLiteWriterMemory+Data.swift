@@ -46,7 +46,7 @@ extension SQLiteWriterMemory {
             .integer(first),
             .integer(first | (1 << 48 - 1))
         ) { $0.integer(0) }
-        return last.map { $0 + 1 } ?? first
+        return last.map { $0 &+ 1 } ?? first
     }
 
     mutating func hold(_ id: Int64?) {
