@@ -3,6 +3,9 @@ import NEOProtocol
 /// The changes that a master decides while nodes come and go. Each returns what to tell others; the PTID is incremented
 /// by ``advance()`` when there is something to tell.
 extension PartitionTable {
+    /// The greatest PTID that a node may bring: it leaves more changes than a cluster can live through.
+    public static let maximumPTID = 1 << 62
+
     /// Moves on to the next PTID.
     public mutating func advance() {
         ptid = (ptid ?? 0) + 1

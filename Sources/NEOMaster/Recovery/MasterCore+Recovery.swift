@@ -41,8 +41,8 @@ extension MasterCore {
         _ context: inout Context
     ) {
         guard clusterState == .recovering else { return }
-        if let ptid = answer.ptid, ptid < 1 {
-            return refuse(source, "expected a PTID from 1 on, got \(ptid)", &context)
+        if let ptid = answer.ptid, !(1...PartitionTable.maximumPTID).contains(ptid) {
+            return refuse(source, "expected a PTID from 1 to \(PartitionTable.maximumPTID), got \(ptid)", &context)
         }
         context.log(.info, "\(nid) has \(answer.ptid.map { "partition table \($0)" } ?? "no partition table")")
         if let ptid = answer.ptid, recovery.isLoaded, ptid > recovery.targetPTID {
