@@ -182,6 +182,7 @@ let package = Package(
             name: "NEOTransportTests",
             dependencies: [
                 "NEOTransport",
+                "NEOMaster",
                 "NEOEngine",
                 "NEOProtocol",
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -247,6 +248,17 @@ let package = Package(
                 "NEOMaster", "MessagePack", "NEOProtocol", "NEOTopology", "NEOEngine", "TestVectors",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "OrderedCollections", package: "swift-collections"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "HostileInputTests",
+            dependencies: [
+                "NEOMaster", "NEOStorage", "NEOAdmin", "NEOClient", "NEODatabase", "NEOEngine", "NEOProtocol",
+                "NEOTopology", "MessagePack", "TestVectors",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "OrderedCollections", package: "swift-collections"),
+                .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: settings
         ),
