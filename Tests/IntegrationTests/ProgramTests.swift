@@ -156,6 +156,6 @@ import Testing
         #expect(try await neo("storage", "-c", "one", "-d", "data.sqlite", "--reset", in: directory).status == 0)
         let outcome = try await neo("storage", "-c", "two", "-d", "data.sqlite", in: directory)
         #expect(outcome.status == 1)
-        #expect(outcome.error.contains("'two'") && outcome.error.contains("'one'"))
+        #expect(outcome.error.contains("cluster two") && outcome.error.contains("one of one"))
     }
 }

@@ -10,7 +10,7 @@ import Testing
     @Test func commandsThatNeedTheService() {
         var cluster = ScriptedCluster()
         cluster.admin()
-        let denied = { (name: String) in ["A1 < error DENIED \(name) RPC can not be used in RECOVERING state"] }
+        let denied = { (name: String) in ["A1 < Error DENIED \(name) RPC can not be used in RECOVERING state"] }
         #expect(cluster.send("A1", AddPendingNodes(nids: [])) == denied("addPendingNodes"))
         #expect(cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: [])) == denied("tweakPartitionTable"))
         #expect(cluster.send("A1", SetNumReplicas(replicas: 1)) == denied("setNumReplicas"))
@@ -22,11 +22,11 @@ import Testing
         var cluster = ScriptedCluster.running()
         cluster.admin()
         func set(_ state: ClusterState) -> [String] { cluster.send("A1", SetClusterState(state: state)) }
-        #expect(set(.verifying) == ["A1 < error DENIED Can not switch to this state"])
-        #expect(set(.stoppingBackup) == ["A1 < error DENIED Can not switch to this state"])
-        #expect(set(.running) == ["A1 < error DENIED Invalid state requested"])
+        #expect(set(.verifying) == ["A1 < Error DENIED Can not switch to this state"])
+        #expect(set(.stoppingBackup) == ["A1 < Error DENIED Can not switch to this state"])
+        #expect(set(.running) == ["A1 < Error DENIED Invalid state requested"])
         #expect(
-            set(.startingBackup) == ["A1 < error DENIED No upstream cluster to backup defined in configuration"]
+            set(.startingBackup) == ["A1 < Error DENIED No upstream cluster to backup defined in configuration"]
         )
     }
 
@@ -37,16 +37,16 @@ import Testing
         func set(_ nid: NID, _ state: NodeState) -> [String] {
             cluster.send("A1", SetNodeState(nid: nid, state: state))
         }
-        #expect(set(NID(.storage, 9), .down) == ["A1 < error DENIED unknown node"])
-        #expect(set(NID(.client, 1), .down) == ["A1 < error DENIED can not switch node to DOWN state"])
-        #expect(set(NID(.storage, 1), .running) == ["A1 < error DENIED can not switch node to RUNNING state"])
-        #expect(set(NID(.master, 1), .down) == ["A1 < error DENIED can not kill primary master node"])
+        #expect(set(NID(.storage, 9), .down) == ["A1 < Error DENIED unknown node"])
+        #expect(set(NID(.client, 1), .down) == ["A1 < Error DENIED can not switch node to DOWN state"])
+        #expect(set(NID(.storage, 1), .running) == ["A1 < Error DENIED can not switch node to RUNNING state"])
+        #expect(set(NID(.master, 1), .down) == ["A1 < Error DENIED can not kill primary master node"])
         #expect(
-            set(NID(.storage, 1), .unknown) == ["A1 < error DENIED a running node must be stopped before removal"]
+            set(NID(.storage, 1), .unknown) == ["A1 < Error DENIED a running node must be stopped before removal"]
         )
         #expect(
             set(NID(.storage, 1), .down) == [
-                "A1 < error DENIED Refuse to drop nodes that contain the only readable copies of partition 0"
+                "A1 < Error DENIED Refuse to drop nodes that contain the only readable copies of partition 0"
             ]
         )
     }
@@ -57,22 +57,22 @@ import Testing
         let nid = NID(.storage, 2)
         #expect(
             cluster.send("A1", SetNodeState(nid: nid, state: .down)) == [
-                "S2 < notifyNodeInformation S2 DOWN",
+                "S2 < NotifyNodeInformation S2 DOWN",
                 "S2 closed",
-                "S1 < notifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
-                "A1 < notifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
-                "A1 < error ACK state changed",
-                "S1 < notifyNodeInformation S2 DOWN",
-                "A1 < notifyNodeInformation S2 DOWN",
+                "S1 < NotifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
+                "A1 < NotifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
+                "A1 < Error ACK state changed",
+                "S1 < NotifyNodeInformation S2 DOWN",
+                "A1 < NotifyNodeInformation S2 DOWN",
             ]
         )
         #expect(
             cluster.send("A1", SetNodeState(nid: nid, state: .unknown)) == [
-                "S1 < notifyPartitionChanges 3 (0 S2 D) (1 S2 D)",
-                "A1 < notifyPartitionChanges 3 (0 S2 D) (1 S2 D)",
-                "A1 < error ACK node permanently removed",
-                "S1 < notifyNodeInformation S2 UNKNOWN",
-                "A1 < notifyNodeInformation S2 UNKNOWN",
+                "S1 < NotifyPartitionChanges 3 (0 S2 D) (1 S2 D)",
+                "A1 < NotifyPartitionChanges 3 (0 S2 D) (1 S2 D)",
+                "A1 < Error ACK node permanently removed",
+                "S1 < NotifyNodeInformation S2 UNKNOWN",
+                "A1 < NotifyNodeInformation S2 UNKNOWN",
             ]
         )
         #expect(cluster.core.clusterState == .running)
@@ -87,26 +87,26 @@ import Testing
         cluster.send("A1", AddPendingNodes(nids: [NID(.storage, 2)]))
         cluster.send("S2", NotifyReady())
         #expect(
-            cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: [])) == ["A1 < answerTweakPartitionTable"]
+            cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: [])) == ["A1 < AnswerTweakPartitionTable"]
         )
         #expect(cluster.tableText(2) == "U.|U.")
         let lines = cluster.send("A1", TweakPartitionTable(dryRun: false, excluded: []))
-        #expect(lines.contains("S2 < notifyPartitionChanges 2 (1 S2 O) (1 S1 F)"))
-        #expect(lines.last == "A1 < answerTweakPartitionTable")
+        #expect(lines.contains("S2 < NotifyPartitionChanges 2 (1 S2 O) (1 S1 F)"))
+        #expect(lines.last == "A1 < AnswerTweakPartitionTable")
         let ttid = cluster.begin("C1")
         // The end of replication of a cell that nobody announced is a leftover.
         #expect(cluster.send("S2", NotifyReplicationDone(partition: 1, tid: .zero)) == [])
         #expect(
-            cluster.send("S2", AskUnfinishedTransactions(partitions: [1])) == ["S2 < answerUnfinishedTransactions"]
+            cluster.send("S2", AskUnfinishedTransactions(partitions: [1])) == ["S2 < AnswerUnfinishedTransactions"]
         )
         guard case .answerUnfinishedTransactions(let answer)? = cluster.last("S2") else { return }
         #expect(answer.ttids == [ttid])
         cluster.finish("C1", ttid, [1])
         cluster.lock("S1", ttid)
-        #expect(cluster.lock("S2", ttid).last == "S2 < notifyTransactionFinished")
+        #expect(cluster.lock("S2", ttid).last == "S2 < NotifyTransactionFinished")
         #expect(
             cluster.send("S2", NotifyReplicationDone(partition: 1, tid: .zero)).last
-                == "S2 < notifyPartitionChanges 3 (1 S2 U) (1 S1 D)"
+                == "S2 < NotifyPartitionChanges 3 (1 S2 U) (1 S1 D)"
         )
         #expect(cluster.tableText(2) == "U.|.U")
     }
@@ -117,13 +117,13 @@ import Testing
         _ = cluster.cut("S2")
         #expect(
             cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: [])) == [
-                "A1 < error DENIED tweak: down nodes must be listed explicitly"
+                "A1 < Error DENIED tweak: down nodes must be listed explicitly"
             ]
         )
         let all = [NID(.storage, 1), NID(.storage, 2)]
         #expect(
             cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: all)) == [
-                "A1 < error DENIED Can't remove all nodes."
+                "A1 < Error DENIED Can't remove all nodes."
             ]
         )
     }
@@ -134,10 +134,10 @@ import Testing
         #expect(cluster.send("A1", SetNumReplicas(replicas: -1)).first?.contains("DENIED") == true)
         #expect(
             cluster.send("A1", SetNumReplicas(replicas: 1)) == [
-                "S1 < notifyPartitionChanges 2",
-                "S2 < notifyPartitionChanges 2",
-                "A1 < notifyPartitionChanges 2",
-                "A1 < error ACK ",
+                "S1 < NotifyPartitionChanges 2",
+                "S2 < NotifyPartitionChanges 2",
+                "A1 < NotifyPartitionChanges 2",
+                "A1 < Error ACK ",
             ]
         )
     }
@@ -146,7 +146,7 @@ import Testing
         var cluster = ScriptedCluster.running(replicas: 1, lastTID: TID(1000))
         cluster.admin()
         func truncate(_ tid: UInt64) -> [String] { cluster.send("A1", Truncate(tid: TID(tid))) }
-        #expect(truncate(1000) == ["A1 < error DENIED Truncating after last transaction does nothing"])
+        #expect(truncate(1000) == ["A1 < Error DENIED Truncating after last transaction does nothing"])
         #expect(truncate(999).first?.contains("Truncating before first transaction") == true)
         cluster.client(1)
         let ttid = cluster.begin("C1")
@@ -154,9 +154,9 @@ import Testing
         for storage in ["S1", "S2"] { cluster.lock(storage, ttid) }
         #expect(
             truncate(1000).prefix(3) == [
-                "A1 < error ACK ",
-                "S1 < stopOperation",
-                "S1 < truncate",
+                "A1 < Error ACK ",
+                "S1 < StopOperation",
+                "S1 < Truncate",
             ]
         )
         #expect(cluster.core.clusterState == .recovering)
@@ -175,13 +175,13 @@ import Testing
             return cluster.lock("S1", ttid) + cluster.lock("S2", ttid)
         }
         let lines = finish(PackRequest(oids: nil, tid: TID(1000)))
-        #expect(lines.suffix(2) == ["S1 < notifyPackSigned", "S2 < notifyPackSigned"])
+        #expect(lines.suffix(2) == ["S1 < NotifyPackSigned", "S2 < NotifyPackSigned"])
         let id = cluster.core.lastTransaction
         #expect(cluster.send("C1", WaitForPack(tid: id)) == [])
-        #expect(cluster.send("S1", NotifyPackCompleted(tid: id)) == ["C1 < waitedForPack"])
+        #expect(cluster.send("S1", NotifyPackCompleted(tid: id)) == ["C1 < WaitedForPack"])
         // Forgotten by the master: storages are asked.
         let asked = cluster.send("C1", AskPackOrders(min: TID(1)))
-        #expect(asked == ["S1 < askPackOrders", "S2 < askPackOrders"])
+        #expect(asked == ["S1 < AskPackOrders", "S2 < AskPackOrders"])
         #expect(cluster.answer("S1", AnswerPackOrders(orders: [])) == [])
         #expect(cluster.cut("S2").last?.contains("UNKNOWN") == true)
     }
@@ -190,7 +190,7 @@ import Testing
     @Test func hostileInput() {
         var cluster = ScriptedCluster.running()
         cluster.admin()
-        #expect(cluster.send("S1", AskPackOrders(min: .zero)) == ["S1 < answerPackOrders"])
+        #expect(cluster.send("S1", AskPackOrders(min: .zero)) == ["S1 < AnswerPackOrders"])
         #expect(
             cluster.send("A1", CheckReplicas(partitions: [7: nil], min: .zero, max: nil)).first?.contains("DENIED")
                 == true
@@ -201,7 +201,7 @@ import Testing
         )
         #expect(
             cluster.send("A1", Repair(nids: [NID(.storage, 9)], dryRun: true)) == [
-                "A1 < error DENIED invalid storage node S9"
+                "A1 < Error DENIED invalid storage node S9"
             ]
         )
         cluster.client(1)
@@ -215,7 +215,7 @@ import Testing
         cluster.client(1)
         #expect(cluster.begin("C1", .invalid) == .zero)
         cluster.client(1)
-        #expect(cluster.send("C1", AskFinalTID(ttid: .invalid)) == ["C1 < answerFinalTID"])
+        #expect(cluster.send("C1", AskFinalTID(ttid: .invalid)) == ["C1 < AnswerFinalTID"])
         #expect(cluster.send("C1", FailedVote(ttid: .invalid, nids: [])).contains("C1 closed"))
         #expect(cluster.send("S1", AskUnfinishedTransactions(partitions: [99])).contains("S1 closed"))
         #expect(cluster.core.clusterState == .recovering)

@@ -16,15 +16,15 @@ import Testing
         cluster.client(2)
         cluster.client(3, extra: Properties(["backup": .text("copy")]))
         let ttid = cluster.begin("C1")
-        #expect(cluster.finish("C1", ttid, [2, 3, 5]) == ["S1 < askLockInformation", "S2 < askLockInformation"])
+        #expect(cluster.finish("C1", ttid, [2, 3, 5]) == ["S1 < AskLockInformation", "S2 < AskLockInformation"])
         #expect(cluster.lock("S1", ttid) == [])
         #expect(
             cluster.lock("S2", ttid) == [
-                "C1 < answerTransactionFinished",
-                "C2 < invalidateObjects [2 3 5]",
-                "C3 < invalidatePartitions [0 1]",
-                "S1 < notifyUnlockInformation",
-                "S2 < notifyUnlockInformation",
+                "C1 < AnswerTransactionFinished",
+                "C2 < InvalidateObjects [2 3 5]",
+                "C3 < InvalidatePartitions [0 1]",
+                "S1 < NotifyUnlockInformation",
+                "S2 < NotifyUnlockInformation",
             ]
         )
         let tid = cluster.finishedTID("C1")
@@ -44,7 +44,7 @@ import Testing
         var lines: [String] = []
         for storage in ["S1", "S2"] { lines += cluster.lock(storage, second) }
         let finished = lines.filter { $0.contains("Finished") }
-        #expect(finished == ["C2 < answerTransactionFinished", "C1 < answerTransactionFinished"])
+        #expect(finished == ["C2 < AnswerTransactionFinished", "C1 < AnswerTransactionFinished"])
         let tids = try [#require(cluster.finishedTID("C2")), #require(cluster.finishedTID("C1"))]
         #expect(tids[0] < tids[1])
     }
@@ -57,16 +57,16 @@ import Testing
         let other = 1 - ttid.partition(of: 2)
         cluster.finish("C1", ttid, [], checked: [other])
         cluster.lock("S1", ttid)
-        #expect(cluster.lock("S2", ttid).contains("C2 < invalidateObjects []"))
+        #expect(cluster.lock("S2", ttid).contains("C2 < InvalidateObjects []"))
     }
 
     @Test func beginWaitsForStartingStorages() {
         var cluster = ScriptedCluster.running(replicas: 1)
         cluster.client(1)
         _ = cluster.cut("S2")
-        #expect(cluster.storage(2, nid: NID(.storage, 2)).last == "S2 < startOperation")
+        #expect(cluster.storage(2, nid: NID(.storage, 2)).last == "S2 < StartOperation")
         #expect(cluster.send("C1", AskBeginTransaction(tid: nil)) == [])
-        #expect(cluster.send("S2", NotifyReady()) == ["C1 < answerBeginTransaction"])
+        #expect(cluster.send("S2", NotifyReady()) == ["C1 < AnswerBeginTransaction"])
     }
 
     @Test func beginDoesNotWaitForEver() {
@@ -75,7 +75,7 @@ import Testing
         _ = cluster.cut("S2")
         cluster.storage(2, nid: NID(.storage, 2))
         cluster.send("C1", AskBeginTransaction(tid: nil))
-        #expect(cluster.fire(.readiness(NID(.storage, 2))) == ["C1 < answerBeginTransaction"])
+        #expect(cluster.fire(.readiness(NID(.storage, 2))) == ["C1 < AnswerBeginTransaction"])
         #expect(cluster.send("S2", NotifyReady()) == [])
     }
 
@@ -87,7 +87,7 @@ import Testing
         let ttid = cluster.begin("C1")
         cluster.storage(2, nid: NID(.storage, 2))
         cluster.send("S2", NotifyReady())
-        #expect(cluster.finish("C1", ttid, [2, 3]) == ["S1 < askLockInformation"])
+        #expect(cluster.finish("C1", ttid, [2, 3]) == ["S1 < AskLockInformation"])
     }
 
     enum Moment: CaseIterable { case beforeFinish, beforeLock, afterLock, afterCommit }
@@ -105,11 +105,11 @@ import Testing
             // The node, then the table.
             let lines = cluster.cut("S2")
             #expect(lines.first?.contains("S2 DOWN") == true)
-            #expect(lines.contains("S1 < notifyPartitionChanges 2 (0 S2 O) (1 S2 O)"))
+            #expect(lines.contains("S1 < NotifyPartitionChanges 2 (0 S2 O) (1 S2 O)"))
         }
         let lines = cluster.lock("S1", ttid) + (moment == .afterCommit ? cluster.lock("S2", ttid) : [])
-        #expect(lines.contains("C1 < answerTransactionFinished"))
-        #expect(lines.contains("S1 < notifyUnlockInformation"))
+        #expect(lines.contains("C1 < AnswerTransactionFinished"))
+        #expect(lines.contains("S1 < NotifyUnlockInformation"))
         if moment == .afterCommit { _ = cluster.cut("S2") }
         #expect(cluster.core.clusterState == .running)
         #expect(cluster.tableText(2) == "UO|UO")
@@ -124,12 +124,12 @@ import Testing
         cluster.lock("S1", ttid)
         #expect(
             cluster.cut("S2") == [
-                "S1 < notifyNodeInformation S2 DOWN",
-                "C1 < notifyNodeInformation S2 DOWN",
-                "S1 < notifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
-                "C1 < notifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
-                "C1 < answerTransactionFinished",
-                "S1 < notifyUnlockInformation",
+                "S1 < NotifyNodeInformation S2 DOWN",
+                "C1 < NotifyNodeInformation S2 DOWN",
+                "S1 < NotifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
+                "C1 < NotifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
+                "C1 < AnswerTransactionFinished",
+                "S1 < NotifyUnlockInformation",
             ]
         )
     }
@@ -142,15 +142,15 @@ import Testing
         cluster.finish("C1", ttid, [2, 3])
         #expect(
             cluster.cut("S2") == [
-                "S1 < notifyNodeInformation S2 DOWN",
-                "C1 < notifyNodeInformation S2 DOWN",
-                "S1 < stopOperation",
-                "C1 < stopOperation",
+                "S1 < NotifyNodeInformation S2 DOWN",
+                "C1 < NotifyNodeInformation S2 DOWN",
+                "S1 < StopOperation",
+                "C1 < StopOperation",
                 "C1 closed",
-                "S1 < notifyNodeInformation S1 PENDING",
-                "S1 < notifyClusterInformation RECOVERING",
-                "S1 < askRecovery",
-                "S1 < notifyNodeInformation C1 UNKNOWN",
+                "S1 < NotifyNodeInformation S1 PENDING",
+                "S1 < NotifyClusterInformation RECOVERING",
+                "S1 < AskRecovery",
+                "S1 < NotifyNodeInformation C1 UNKNOWN",
             ]
         )
         #expect(cluster.lock("S1", ttid) == [])
@@ -165,9 +165,9 @@ import Testing
         cluster.send("S1", AskUnfinishedTransactions(partitions: [0]))
         #expect(
             cluster.cut("C1") == [
-                "S1 < abortTransaction",
-                "S1 < notifyNodeInformation C1 UNKNOWN",
-                "S2 < notifyNodeInformation C1 UNKNOWN",
+                "S1 < AbortTransaction",
+                "S1 < NotifyNodeInformation C1 UNKNOWN",
+                "S2 < NotifyNodeInformation C1 UNKNOWN",
             ]
         )
         #expect(cluster.core.transactions[ttid] == nil)
@@ -188,10 +188,10 @@ import Testing
             cluster.send("C1", Ping())
             #expect(
                 cluster.lock("S2", ttid) == [
-                    "C1 < invalidateObjects [2 3]",
-                    "S1 < notifyUnlockInformation",
-                    "S2 < notifyUnlockInformation",
-                    "C1 < answerFinalTID",
+                    "C1 < InvalidateObjects [2 3]",
+                    "S1 < NotifyUnlockInformation",
+                    "S2 < NotifyUnlockInformation",
+                    "C1 < AnswerFinalTID",
                 ]
             )
             guard case .answerFinalTID(let answer)? = cluster.last("C1") else { return }
@@ -233,7 +233,7 @@ import Testing
         cluster.client(1)
         let ttid = cluster.begin("C1")
         #expect(
-            cluster.send("C1", AbortTransaction(ttid: ttid, nids: [NID(.storage, 2)])) == ["S2 < abortTransaction"]
+            cluster.send("C1", AbortTransaction(ttid: ttid, nids: [NID(.storage, 2)])) == ["S2 < AbortTransaction"]
         )
         #expect(cluster.send("C1", AbortTransaction(ttid: ttid, nids: [NID(.storage, 2)])) == [])
         #expect(cluster.isConnected("C1"))
@@ -246,7 +246,7 @@ import Testing
         cluster.finish("C1", ttid, [2, 3])
         #expect(cluster.send("C1", AbortTransaction(ttid: ttid, nids: [])) == [])
         cluster.lock("S1", ttid)
-        #expect(cluster.lock("S2", ttid).first == "C1 < answerTransactionFinished")
+        #expect(cluster.lock("S2", ttid).first == "C1 < AnswerTransactionFinished")
     }
 
     @Test func chosenTID() {
@@ -255,17 +255,17 @@ import Testing
         cluster.client(2)
         #expect(
             cluster.send("C2", AskBeginTransaction(tid: TID(1000))) == [
-                "C2 < error PROTOCOL_ERROR new TID must be greater than the last committed one",
+                "C2 < Error PROTOCOL_ERROR new TID must be greater than the last committed one",
                 "C2 closed",
-                "S1 < notifyNodeInformation C2 UNKNOWN",
-                "S2 < notifyNodeInformation C2 UNKNOWN",
+                "S1 < NotifyNodeInformation C2 UNKNOWN",
+                "S2 < NotifyNodeInformation C2 UNKNOWN",
             ]
         )
         #expect(cluster.begin("C1", TID(1001)) == TID(1001))
         cluster.client(2)
         #expect(
             cluster.send("C2", AskBeginTransaction(tid: nil)).first
-                == "C2 < error PROTOCOL_ERROR \(TransactionTable.noConcurrency)"
+                == "C2 < Error PROTOCOL_ERROR \(TransactionTable.noConcurrency)"
         )
         cluster.send("C1", AbortTransaction(ttid: TID(1001), nids: []))
         #expect(cluster.begin("C1", TID(1001)) == TID(1001))
@@ -326,11 +326,11 @@ import Testing
         cluster.client(1, extra: Properties(["read_only": .bool(true)]))
         #expect(
             cluster.send("C1", AskBeginTransaction(tid: nil)) == [
-                "C1 < error READ_ONLY_ACCESS read-only access as requested by the client"
+                "C1 < Error READ_ONLY_ACCESS read-only access as requested by the client"
             ]
         )
         #expect(cluster.send("C1", AbortTransaction(ttid: .zero, nids: [])) == [])
-        #expect(cluster.send("C1", AskLastTransaction()) == ["C1 < answerLastTransaction"])
+        #expect(cluster.send("C1", AskLastTransaction()) == ["C1 < AnswerLastTransaction"])
     }
 
     /// `spec/master.md §19.8` scenario 10: a ring of three storages with one replica.
@@ -343,22 +343,22 @@ import Testing
         let first = cluster.begin("C1")
         let second = cluster.begin("C2")
         #expect(
-            cluster.send("C1", FailedVote(ttid: first, nids: [NID(.storage, 2)])) == ["C1 < error ACK "]
+            cluster.send("C1", FailedVote(ttid: first, nids: [NID(.storage, 2)])) == ["C1 < Error ACK "]
         )
         #expect(cluster.send("C2", FailedVote(ttid: second, nids: [NID(.storage, 1)])) == [])
         if firstFinishes {
             // The failed node is out, and all know it, before any lock.
             let lines = cluster.finish("C1", first, [0, 1, 2])
             let closed = lines.firstIndex(of: "S2 closed")
-            let told = lines.firstIndex { $0.hasPrefix("S1 < notifyPartitionChanges") }
-            let locks = lines.firstIndex(of: "S1 < askLockInformation")
+            let told = lines.firstIndex { $0.hasPrefix("S1 < NotifyPartitionChanges") }
+            let locks = lines.firstIndex(of: "S1 < AskLockInformation")
             #expect(closed != nil && told != nil && locks != nil)
             #expect(closed ?? 9 < told ?? 0 && told ?? 9 < locks ?? 0)
-            #expect(lines.contains("C2 < error INCOMPLETE_TRANSACTION "))
+            #expect(lines.contains("C2 < Error INCOMPLETE_TRANSACTION "))
             #expect(cluster.tableText(3) == "UO.|U.U|.OU")
         } else {
             #expect(
-                cluster.send("C1", AbortTransaction(ttid: first, nids: [])) == ["C2 < error ACK "]
+                cluster.send("C1", AbortTransaction(ttid: first, nids: [])) == ["C2 < Error ACK "]
             )
         }
     }
@@ -374,7 +374,7 @@ import Testing
         cluster.finish("C1", ttid, [2, 3])
         cluster.lock("S1", ttid)
         let lines = cluster.lock("S2", ttid)
-        #expect(lines.first == "C1 < answerTransactionFinished")
+        #expect(lines.first == "C1 < AnswerTransactionFinished")
         #expect(lines.last == "exit 0")
         #expect(cluster.core.table.ptid == 1)
     }

@@ -16,7 +16,7 @@ import Testing
     @Test func candidateAsksTheOthers() {
         var cluster = start()
         #expect(cluster.connection("to 127.0.0.1:10001") == outgoing)
-        #expect(cluster.event(.connected(outgoing)) == ["to 127.0.0.1:10001 < requestIdentification"])
+        #expect(cluster.event(.connected(outgoing)) == ["to 127.0.0.1:10001 < RequestIdentification"])
     }
 
     @Test func youngerCandidateBecomesSecondary() {
@@ -26,7 +26,7 @@ import Testing
             "M2",
             cluster.identification(.master, nid: NID(.master, 1), port: 10_001, timestamp: cluster.wallTime + 100)
         )
-        #expect(lines.contains("M2 < acceptIdentification M2"))
+        #expect(lines.contains("M2 < AcceptIdentification M2"))
         // The attempt to connect to it is over.
         #expect(cluster.connection("to 127.0.0.1:10001") == nil)
         #expect(cluster.core.election.isPrimary)
@@ -83,8 +83,8 @@ import Testing
         var cluster = accepted()
         #expect(cluster.core.nid == NID(.master, 2))
         #expect(!cluster.core.election.isPrimary)
-        #expect(cluster.client(1) == ["C1 < notPrimaryMaster 127.0.0.1:10001 of 2", "C1 closed"])
-        #expect(cluster.storage(1) == ["S1 < notPrimaryMaster 127.0.0.1:10001 of 2", "S1 closed"])
+        #expect(cluster.client(1) == ["C1 < NotPrimaryMaster 127.0.0.1:10001 of 2", "C1 closed"])
+        #expect(cluster.storage(1) == ["S1 < NotPrimaryMaster 127.0.0.1:10001 of 2", "S1 closed"])
     }
 
     @Test func secondaryTakesOver() {
@@ -102,7 +102,7 @@ import Testing
         }
         #expect(cluster.core.election.isPrimary)
         #expect(cluster.core.clusterState == .recovering)
-        #expect(cluster.storage(1).contains("S1 < askRecovery"))
+        #expect(cluster.storage(1).contains("S1 < AskRecovery"))
     }
 
     @Test func secondaryStopsWithTheCluster() {
@@ -116,7 +116,7 @@ import Testing
         var cluster = ScriptedCluster.running()
         _ = cluster.accept("M2")
         let lines = cluster.send("M2", cluster.identification(.master, port: 10_001, timestamp: 1))
-        #expect(lines.contains("M2 < acceptIdentification M2"))
+        #expect(lines.contains("M2 < AcceptIdentification M2"))
         #expect(cluster.core.clusterState == .running)
     }
 }

@@ -20,28 +20,28 @@ import Testing
         let before = cluster.core.registry.all.count
         #expect(
             identify(cluster.identification(.client, port: nil, cluster: "other")) == [
-                "X < error PROTOCOL_ERROR invalid cluster name", "X closed",
+                "X < Error PROTOCOL_ERROR invalid cluster name", "X closed",
             ]
         )
         #expect(
             identify(cluster.identification(.storage, port: 10_000)).first
-                == "X < error PROTOCOL_ERROR address conflict"
+                == "X < Error PROTOCOL_ERROR address conflict"
         )
         // The address of a connected storage, without its id; its id at another address.
         #expect(
             identify(cluster.identification(.storage, port: 20_001)).first
-                == "X < error PROTOCOL_ERROR already connected"
+                == "X < Error PROTOCOL_ERROR already connected"
         )
         #expect(
             identify(cluster.identification(.storage, nid: NID(.storage, 1), port: 20_009)).first
-                == "X < error PROTOCOL_ERROR already connected"
+                == "X < Error PROTOCOL_ERROR already connected"
         )
         // Neither the address nor the id of a node of another type.
         #expect(
-            identify(cluster.identification(.master, port: 20_001)).first?.hasPrefix("X < error PROTOCOL_ERROR") == true
+            identify(cluster.identification(.master, port: 20_001)).first?.hasPrefix("X < Error PROTOCOL_ERROR") == true
         )
         #expect(
-            identify(cluster.identification(.storage, port: nil)).first?.hasPrefix("X < error PROTOCOL_ERROR") == true
+            identify(cluster.identification(.storage, port: nil)).first?.hasPrefix("X < Error PROTOCOL_ERROR") == true
         )
         #expect(cluster.core.registry.all.count == before)
         #expect(cluster.isConnected("S1") && cluster.core.clusterState == .running)
@@ -49,13 +49,13 @@ import Testing
 
     @Test func clientOfARecoveringClusterHasToWait() {
         var cluster = ScriptedCluster()
-        #expect(cluster.client(1) == ["C1 < error NOT_READY Retry Later", "C1 closed"])
+        #expect(cluster.client(1) == ["C1 < Error NOT_READY Retry Later", "C1 closed"])
     }
 
     @Test func onlyPingBeforeIdentification() {
         var cluster = ScriptedCluster.running()
         _ = cluster.accept("X")
-        #expect(cluster.send("X", Ping()) == ["X < pong"])
+        #expect(cluster.send("X", Ping()) == ["X < Pong"])
         #expect(cluster.send("X", NotifyNodeInformation(timestamp: 1e12, nodes: [])).last == "X closed")
     }
 
@@ -75,12 +75,12 @@ import Testing
         cluster.client(1)
         #expect(
             cluster.client(2) == [
-                "S1 < notifyNodeInformation C2 RUNNING",
-                "S2 < notifyNodeInformation C2 RUNNING",
-                "A1 < notifyNodeInformation C2 RUNNING",
-                "C2 < acceptIdentification C2",
-                "C2 < notifyNodeInformation C2 RUNNING, M1 RUNNING, S1 RUNNING, S2 RUNNING",
-                "C2 < sendPartitionTable 1",
+                "S1 < NotifyNodeInformation C2 RUNNING",
+                "S2 < NotifyNodeInformation C2 RUNNING",
+                "A1 < NotifyNodeInformation C2 RUNNING",
+                "C2 < AcceptIdentification C2",
+                "C2 < NotifyNodeInformation C2 RUNNING, M1 RUNNING, S1 RUNNING, S2 RUNNING",
+                "C2 < SendPartitionTable 1",
             ]
         )
         #expect(cluster.cut("A1") == [])
@@ -90,10 +90,10 @@ import Testing
         var cluster = ScriptedCluster.running()
         cluster.client(1)
         _ = cluster.cut("C1")
-        #expect(cluster.client(1, nid: NID(.client, 1)).contains("C1 < acceptIdentification C1"))
-        #expect(cluster.client(2, nid: NID(.client, 1)).contains("C2 < acceptIdentification C2"))
+        #expect(cluster.client(1, nid: NID(.client, 1)).contains("C1 < AcceptIdentification C1"))
+        #expect(cluster.client(2, nid: NID(.client, 1)).contains("C2 < AcceptIdentification C2"))
         // An id of another namespace is replaced.
-        #expect(cluster.client(3, nid: NID(.storage, 7)).contains("C3 < acceptIdentification C3"))
+        #expect(cluster.client(3, nid: NID(.storage, 7)).contains("C3 < AcceptIdentification C3"))
     }
 
     @Test func timestampsGrowOnEachConnection() {
@@ -115,8 +115,8 @@ import Testing
         _ = cluster.accept("again")
         let lines = cluster.send("again", cluster.identification(.storage, nid: NID(.storage, 2), port: 20_002))
         let closed = lines.firstIndex(of: "S2 closed")
-        let down = lines.firstIndex(of: "S1 < notifyNodeInformation S2 DOWN")
-        let accepted = lines.firstIndex(of: "again < acceptIdentification S2")
+        let down = lines.firstIndex(of: "S1 < NotifyNodeInformation S2 DOWN")
+        let accepted = lines.firstIndex(of: "again < AcceptIdentification S2")
         #expect(closed != nil && down != nil && accepted != nil)
         #expect(closed ?? 9 < down ?? 0 && down ?? 99 < accepted ?? 0)
         #expect(cluster.tableText(2) == "UO|UO")
@@ -127,7 +127,7 @@ import Testing
         var cluster = ScriptedCluster.running(replicas: 1)
         _ = cluster.cut("S2")
         let lines = cluster.storage(2)
-        #expect(lines.contains("S2 < acceptIdentification S3"))
+        #expect(lines.contains("S2 < AcceptIdentification S3"))
         #expect(cluster.core.registry[NID(.storage, 3)]?.state == .pending)
         #expect(cluster.tableText(3) == "UO.|UO.")
     }
@@ -140,17 +140,17 @@ import Testing
         let nids = [NID(.storage, 2)]
         #expect(
             cluster.send("A1", AddPendingNodes(nids: nids)) == [
-                "S2 < startOperation",
-                "S1 < notifyNodeInformation S2 RUNNING",
-                "A1 < notifyNodeInformation S2 RUNNING",
-                "S2 < notifyNodeInformation S2 RUNNING",
-                "S3 < notifyNodeInformation S2 RUNNING",
-                "A1 < error ACK Nodes added: S2",
+                "S2 < StartOperation",
+                "S1 < NotifyNodeInformation S2 RUNNING",
+                "A1 < NotifyNodeInformation S2 RUNNING",
+                "S2 < NotifyNodeInformation S2 RUNNING",
+                "S3 < NotifyNodeInformation S2 RUNNING",
+                "A1 < Error ACK Nodes added: S2",
             ]
         )
-        #expect(cluster.send("A1", AddPendingNodes(nids: nids)) == ["A1 < error ACK No node added"])
+        #expect(cluster.send("A1", AddPendingNodes(nids: nids)) == ["A1 < Error ACK No node added"])
         // A pending one is forgotten when it leaves.
-        #expect(cluster.cut("S3").first == "S1 < notifyNodeInformation S3 UNKNOWN")
+        #expect(cluster.cut("S3").first == "S1 < NotifyNodeInformation S3 UNKNOWN")
     }
 
     @Test func copyOfADatabaseGetsItsOwnID() {
@@ -163,15 +163,15 @@ import Testing
         )
         #expect(
             cluster.send("S2", request) == [
-                "S1 < notifyNodeInformation S2 DOWN",
-                "S1 < notifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
-                "S2 < acceptIdentification S2",
-                "S2 < notifyNodeInformation S2 DOWN, M1 RUNNING, S1 RUNNING",
-                "S2 < sendPartitionTable 2",
+                "S1 < NotifyNodeInformation S2 DOWN",
+                "S1 < NotifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
+                "S2 < AcceptIdentification S2",
+                "S2 < NotifyNodeInformation S2 DOWN, M1 RUNNING, S1 RUNNING",
+                "S2 < SendPartitionTable 2",
             ]
         )
         _ = cluster.cut("S2")
-        #expect(cluster.storage(2, nid: NID(.storage, 2)).last == "S2 < startOperation")
+        #expect(cluster.storage(2, nid: NID(.storage, 2)).last == "S2 < StartOperation")
         _ = cluster.accept("X")
         let wrong = cluster.identification(.storage, port: nil, extra: Properties(["new_nid": .array([.integer(-1)])]))
         #expect(cluster.send("X", wrong).last == "X closed")

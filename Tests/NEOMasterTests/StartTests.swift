@@ -11,55 +11,55 @@ import Testing
         var cluster = ScriptedCluster()
         #expect(
             cluster.storage(1) == [
-                "S1 < acceptIdentification S1",
-                "S1 < notifyNodeInformation S1 PENDING, M1 RUNNING",
-                "S1 < askRecovery",
+                "S1 < AcceptIdentification S1",
+                "S1 < NotifyNodeInformation S1 PENDING, M1 RUNNING",
+                "S1 < AskRecovery",
             ]
         )
         #expect(
             cluster.admin() == [
-                "A1 < acceptIdentification A1",
-                "A1 < notifyNodeInformation A1 RUNNING, M1 RUNNING, S1 PENDING",
-                "A1 < sendPartitionTable none",
+                "A1 < AcceptIdentification A1",
+                "A1 < NotifyNodeInformation A1 RUNNING, M1 RUNNING, S1 PENDING",
+                "A1 < SendPartitionTable none",
             ]
         )
         #expect(
             cluster.send("A1", SetClusterState(state: .verifying)).first?.hasPrefix(
-                "A1 < error DENIED Cannot exit recovery now"
+                "A1 < Error DENIED Cannot exit recovery now"
             ) == true
         )
         #expect(cluster.answer("S1", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil)) == [])
         #expect(
             cluster.send("A1", SetClusterState(state: .verifying)) == [
-                "A1 < error ACK Cluster state changed",
-                "S1 < notifyNodeInformation S1 RUNNING",
-                "A1 < notifyNodeInformation S1 RUNNING",
-                "A1 < sendPartitionTable 1",
-                "S1 < notifyClusterInformation VERIFYING",
-                "S1 < sendPartitionTable 1",
-                "A1 < notifyClusterInformation VERIFYING",
-                "S1 < askLockedTransactions",
+                "A1 < Error ACK Cluster state changed",
+                "S1 < NotifyNodeInformation S1 RUNNING",
+                "A1 < NotifyNodeInformation S1 RUNNING",
+                "A1 < SendPartitionTable 1",
+                "S1 < NotifyClusterInformation VERIFYING",
+                "S1 < SendPartitionTable 1",
+                "A1 < NotifyClusterInformation VERIFYING",
+                "S1 < AskLockedTransactions",
             ]
         )
-        #expect(cluster.answer("S1", AnswerLockedTransactions(transactions: [:])) == ["S1 < askLastIDs"])
+        #expect(cluster.answer("S1", AnswerLockedTransactions(transactions: [:])) == ["S1 < AskLastIDs"])
         #expect(cluster.send("S1", NotifyPackCompleted(tid: .zero)) == [])
         #expect(
-            cluster.answer("S1", AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max)) == ["S1 < askPackOrders"]
+            cluster.answer("S1", AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max)) == ["S1 < AskPackOrders"]
         )
         #expect(
             cluster.answer("S1", AnswerPackOrders(orders: [])) == [
-                "S1 < notifyClusterInformation RUNNING",
-                "S1 < startOperation",
-                "A1 < notifyClusterInformation RUNNING",
+                "S1 < NotifyClusterInformation RUNNING",
+                "S1 < StartOperation",
+                "A1 < NotifyClusterInformation RUNNING",
             ]
         )
         #expect(cluster.send("S1", NotifyReady()) == [])
         #expect(
             cluster.send("A1", SetClusterState(state: .stopping)) == [
-                "A1 < error ACK Cluster state changed",
-                "S1 < notifyClusterInformation STOPPING",
-                "A1 < notifyClusterInformation STOPPING",
-                "S1 < notifyNodeInformation S1 DOWN",
+                "A1 < Error ACK Cluster state changed",
+                "S1 < NotifyClusterInformation STOPPING",
+                "A1 < NotifyClusterInformation STOPPING",
+                "S1 < NotifyNodeInformation S1 DOWN",
                 "S1 closed",
                 "A1 closed",
                 "exit 0",
@@ -72,7 +72,7 @@ import Testing
         cluster.admin()
         #expect(
             cluster.send("A1", SetClusterState(state: .verifying)) == [
-                "A1 < error DENIED Cannot exit recovery without any storage node"
+                "A1 < Error DENIED Cannot exit recovery without any storage node"
             ]
         )
     }
@@ -100,12 +100,12 @@ import Testing
         cluster.storage(2, nid: NID(.storage, 2))
         #expect(
             cluster.answer("S1", AnswerRecovery(ptid: 4, backupTID: nil, truncateTID: nil)) == [
-                "S1 < askPartitionTable"
+                "S1 < AskPartitionTable"
             ]
         )
         #expect(
             cluster.answer("S2", AnswerRecovery(ptid: 5, backupTID: nil, truncateTID: nil)) == [
-                "S2 < askPartitionTable"
+                "S2 < AskPartitionTable"
             ]
         )
         cluster.answer(
@@ -127,12 +127,12 @@ import Testing
         cluster.storage(2, nid: NID(.storage, 2))
         cluster.answer("S1", AnswerRecovery(ptid: 5, backupTID: nil, truncateTID: nil))
         #expect(cluster.answer("S2", AnswerRecovery(ptid: 5, backupTID: nil, truncateTID: nil)) == [])
-        #expect(cluster.cut("S1") == ["S2 < askPartitionTable", "S2 < notifyNodeInformation S1 DOWN"])
+        #expect(cluster.cut("S1") == ["S2 < AskPartitionTable", "S2 < NotifyNodeInformation S1 DOWN"])
         #expect(cluster.cut("S2") == [])
-        #expect(cluster.storage(1, nid: NID(.storage, 1)).contains("S1 < askRecovery"))
+        #expect(cluster.storage(1, nid: NID(.storage, 1)).contains("S1 < AskRecovery"))
         #expect(
             cluster.answer("S1", AnswerRecovery(ptid: 5, backupTID: nil, truncateTID: nil)) == [
-                "S1 < askPartitionTable"
+                "S1 < AskPartitionTable"
             ]
         )
     }
@@ -151,7 +151,7 @@ import Testing
         #expect(cluster.core.clusterState == .recovering)
         if operatorStarts {
             let lines = cluster.send("A1", SetClusterState(state: .verifying))
-            #expect(lines.contains("A1 < notifyPartitionChanges 8 (0 S2 O) (1 S2 O)"))
+            #expect(lines.contains("A1 < NotifyPartitionChanges 8 (0 S2 O) (1 S2 O)"))
             #expect(cluster.tableText(2) == "UO|UO")
         } else {
             cluster.storage(2, nid: NID(.storage, 2))
@@ -173,14 +173,14 @@ import Testing
         )
         #expect(
             cluster.send("A1", SetNodeState(nid: NID(.storage, 2), state: .down)) == [
-                "A1 < error ACK node already in DOWN state"
+                "A1 < Error ACK node already in DOWN state"
             ]
         )
         #expect(cluster.tableText(2) == "UU|UU")
         // Dropping the dead node lets the cluster start.
         let lines = cluster.send("A1", SetNodeState(nid: NID(.storage, 2), state: .unknown))
-        #expect(lines.contains("S1 < notifyPartitionChanges 8 (0 S2 D) (1 S2 D)"))
-        #expect(lines.contains("A1 < error ACK node permanently removed"))
+        #expect(lines.contains("S1 < NotifyPartitionChanges 8 (0 S2 D) (1 S2 D)"))
+        #expect(lines.contains("A1 < Error ACK node permanently removed"))
         #expect(cluster.core.clusterState == .verifying)
         #expect(cluster.tableText(2) == "U.|U.")
     }

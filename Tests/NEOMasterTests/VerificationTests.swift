@@ -50,29 +50,29 @@ import Testing
         let traces = ["S1": first, "S2": second]
         for _ in 0..<2 {
             for (name, trace) in traces.sorted(by: { $0.key < $1.key })
-            where lines.contains("\(name) < askFinalTID") && !lines.contains("\(name) answered") {
+            where lines.contains("\(name) < AskFinalTID") && !lines.contains("\(name) answered") {
                 lines += cluster.answer(name, AnswerFinalTID(tid: trace == .finished ? Self.tid : nil))
                 lines.append("\(name) answered")
             }
         }
         let isDecided = [first, second].contains { $0 == .locked || $0 == .finished }
         for (name, trace) in traces {
-            let isValidated = lines.contains("\(name) < validateTransaction")
+            let isValidated = lines.contains("\(name) < ValidateTransaction")
             #expect(isValidated == (isDecided && (trace == .voted || trace == .locked)), "\(name) \(first) \(second)")
         }
         // Validations come before what is read next.
         let last = lines.lastIndex { $0.hasSuffix("validateTransaction") } ?? -1
-        #expect(lines.firstIndex { $0.hasSuffix("askLastIDs") }.map { $0 > last } == true)
+        #expect(lines.firstIndex { $0.hasSuffix("AskLastIDs") }.map { $0 > last } == true)
     }
 
     /// The witness is lost before it answers: its silence is no answer, and not that to another question.
     @Test func witnessIsLost() {
         var cluster = recovered(replicas: 1)
         cluster.answer("S1", report(.voted))
-        #expect(cluster.answer("S2", report(.absent)) == ["S2 < askFinalTID"])
+        #expect(cluster.answer("S2", report(.absent)) == ["S2 < AskFinalTID"])
         let lines = cluster.cut("S2")
-        #expect(!lines.contains("S1 < validateTransaction"))
-        #expect(lines.contains("S1 < askLastIDs"))
+        #expect(!lines.contains("S1 < ValidateTransaction"))
+        #expect(lines.contains("S1 < AskLastIDs"))
         #expect(cluster.core.clusterState == .verifying)
     }
 
