@@ -221,6 +221,8 @@ def test_our_databases_seen_by_an_independent_reader(storages, partitions, repli
         with dbs[1].transaction() as connection:
             assert connection.root()['counter']() == len(connection.root()['tree']) == 60
         storage = dbs[0].storage
+        # It is told of the commits of the other one a little later, unless it asks.
+        storage.sync()
         last = storage.lastTransaction()
         assert cluster.control('print', 'ids').returncode == 0
         for db in dbs:
