@@ -38,7 +38,9 @@ extension AdminCore {
                 return
             }
             answer(id, request, packet, master, masterNID, &context)
-        case .closeClient: break
+        case .closeClient:
+            guard let connection = connections.closeAfterFlush(id, &context) else { return }
+            lost(connection, "asked by the peer", &context)
         default: violation(id, request, "unexpected packet: \(packet.code) is not for an administration node", &context)
         }
     }

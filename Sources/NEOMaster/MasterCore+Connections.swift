@@ -25,6 +25,9 @@ extension MasterCore {
         case .failure(let error, let pending):
             failed(pending, error, source, &context)
         case .complaint(let error):
+            guard error.code == .ack || error.code == .protocolError else {
+                return refuse(source, "unexpected error \(error.code.name) \(error.message)", &context)
+            }
             context.log(.warning, "\(describe(id)) complains: \(error.code.name) \(error.message)")
         case .unexpectedAnswer(_, let packet):
             refuse(source, "unexpected answer \(packet.code)", &context)

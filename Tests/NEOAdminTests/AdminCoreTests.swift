@@ -241,6 +241,13 @@ import Testing
         #expect(!node.take().contains { $0.isClose != nil })
     }
 
+    @Test func closesWhenAskedTo() throws {
+        var node = AdminScenario()
+        let id = node.accept(1)
+        node.give(id, 0, CloseClient())
+        #expect(node.take().contains { $0.isClose == id })
+    }
+
     @Test func tooManyConnectionsCloseTheIdlest() throws {
         var limits = AdminConfiguration.Limits()
         limits.connections = 2

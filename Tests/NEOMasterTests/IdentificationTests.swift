@@ -52,6 +52,19 @@ import Testing
         #expect(cluster.client(1) == ["C1 < Error NOT_READY Retry Later", "C1 closed"])
     }
 
+    /// `spec/protocol.md §11.2`: ACK and PROTOCOL_ERROR are complaints, any other error answers a request of ours.
+    @Test func errorsThatAnswerNothing() {
+        var cluster = ScriptedCluster.running()
+        _ = cluster.accept("X")
+        #expect(cluster.send("X", ErrorPacket(code: .protocolError, message: "hello")) == [])
+        #expect(cluster.send("X", ErrorPacket(code: .ack, message: "hello")) == [])
+        #expect(
+            cluster.send("X", ErrorPacket(code: .oidNotFound, message: "hello")) == [
+                "X < Error PROTOCOL_ERROR unexpected error OID_NOT_FOUND hello", "X closed",
+            ]
+        )
+    }
+
     @Test func onlyPingBeforeIdentification() {
         var cluster = ScriptedCluster.running()
         _ = cluster.accept("X")

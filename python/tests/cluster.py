@@ -77,15 +77,24 @@ class Node:
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
+    def arguments(self):
+        return [
+            '--cluster', self.cluster.name, '--masters', self.cluster.masters,
+            '--bind', f'127.0.0.1:{self.port}', *self.options,
+        ]
+
+    def command(self):
+        return [program(), self.kind, *self.arguments()]
+
+    def environment(self):
+        return None
+
     def start(self):
         assert not self.is_running, f'{self.name} is running'
-        arguments = [
-            program(), self.kind, '--cluster', self.cluster.name,
-            '--masters', self.cluster.masters, '--bind', f'127.0.0.1:{self.port}', *self.options,
-        ]
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.cluster.directory)
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.cluster.directory,
+                env=self.environment())
 
     def kill(self, number=signal.SIGKILL):
         """Sends a signal, and waits until the process ended."""

@@ -1,0 +1,70 @@
+"""Clusters of our nodes and of those of the reference, on real sockets. They run where there is a reference: see
+`reference.py`."""
+
+import itertools
+
+import pytest
+
+from cluster import Cluster
+from reference import DIRECTORY, reference_control, run_client, use_ours, use_reference
+
+pytestmark = pytest.mark.skipif(DIRECTORY is None, reason='NEO_REFERENCE does not name a reference')
+
+OURS, REFERENCE = False, True
+#: Which nodes are of the reference.
+CLUSTERS = {
+    'ours': [],
+    'reference': ['master1', 'storage1', 'storage2', 'admin'],
+    'reference-storage': ['storage1'],
+    'reference-master': ['master1'],
+    'reference-admin': ['admin'],
+    'our-storage': ['master1', 'storage2', 'admin'],
+    'our-admin': ['master1', 'storage1', 'storage2'],
+}
+
+
+def make(names, **options):
+    cluster = Cluster(**options)
+    use_reference(cluster, *names)
+    return cluster
+
+
+@pytest.mark.parametrize('names', CLUSTERS.values(), ids=CLUSTERS)
+def test_each_client_reads_what_the_other_wrote(names):
+    with make(names) as cluster:
+        ours = run_client(cluster, OURS, 'fill', 'a')
+        reference = run_client(cluster, REFERENCE, 'fill', 'b')
+        assert run_client(cluster, REFERENCE, 'check', 'a') == ours
+        assert run_client(cluster, OURS, 'check', 'b') == reference
+        assert run_client(cluster, OURS, 'add', 'b', '20') == '60\n'
+        assert run_client(cluster, REFERENCE, 'add', 'b', '20') == '120\n'
+        assert run_client(cluster, OURS, 'count', 'b') == '120\n'
+
+
+@pytest.mark.parametrize('names', CLUSTERS.values(), ids=CLUSTERS)
+def test_neoctl_prints_the_same(names):
+    with make(names) as cluster:
+        run_client(cluster, OURS, 'fill', 'a')
+        for words in ('cluster',), ('node',), ('node', 'storage'), ('pt',), ('pt', '0'), ('ids',), ('primary',):
+            # Nodes that come and go, and the time, are not part of what is compared.
+            ours, reference = cluster.control('print', *words), reference_control(cluster, 'print', *words)
+            assert (ours.returncode, ours.stdout) == (reference.returncode, reference.stdout), (words, ours, reference)
+
+
+@pytest.mark.parametrize('order', list(itertools.permutations(['ours', 'reference'])), ids='-then-'.join)
+def test_databases_change_hands(order):
+    """A cluster is stopped, and started again on the same files with the nodes of the other implementation."""
+    everything = ['master1', 'storage1', 'storage2', 'admin']
+    cluster = Cluster(replicas=1)
+    try:
+        expected = {}
+        for round, kind in enumerate(order * 2):
+            (use_reference if kind == 'reference' else use_ours)(cluster, *everything)
+            cluster.start()
+            for name, text in expected.items():
+                assert run_client(cluster, OURS, 'check', name) == text
+                assert run_client(cluster, REFERENCE, 'check', name) == text
+            expected[f'r{round}'] = run_client(cluster, kind == 'ours', 'fill', f'r{round}')
+            cluster.stop()
+    finally:
+        cluster.close()
