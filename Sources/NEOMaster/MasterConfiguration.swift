@@ -26,6 +26,8 @@ public struct MasterConfiguration: Hashable, Sendable {
         /// Time for a storage to become ready, after which transactions do not wait for it any more: it is
         /// disconnected (`spec/master.md §18.1`).
         public var readinessMilliseconds: UInt64 = 60_000
+        /// Nodes of one type that are remembered. For one more, one that is gone and has no cell is forgotten.
+        public var nodesPerType = 10_000
         /// Transactions in progress and requests kept waiting, for one client.
         public var heldRequestsPerClient = 10_000
         /// OIDs that one request gets.

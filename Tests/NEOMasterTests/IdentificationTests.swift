@@ -52,6 +52,24 @@ import Testing
         #expect(cluster.client(1) == ["C1 < Error NOT_READY Retry Later", "C1 closed"])
     }
 
+    /// A peer that comes back with ever new addresses does not fill the memory of a master.
+    @Test func forgetsNodesThatAreGoneWhenThereAreTooMany() {
+        var cluster = ScriptedCluster { $0.limits.nodesPerType = 3 }
+        for number in Int32(1)...2 { cluster.storage(number) }
+        for number in Int32(3)...20 {
+            cluster.storage(number)
+            _ = cluster.cut("S\(number)")
+            #expect(cluster.core.registry.all(of: .storage).count <= 3)
+        }
+        cluster.storage(21)
+        #expect(cluster.isConnected("S1") && cluster.isConnected("S2") && cluster.isConnected("S21"))
+        #expect(
+            cluster.storage(22) == [
+                "S22 < Error PROTOCOL_ERROR 3 nodes of this type are connected", "S22 closed",
+            ]
+        )
+    }
+
     /// `spec/protocol.md §11.2`: ACK and PROTOCOL_ERROR are complaints, any other error answers a request of ours.
     @Test func errorsThatAnswerNothing() {
         var cluster = ScriptedCluster.running()

@@ -13,6 +13,14 @@ enum Designation: Hashable, Sendable {
     /// Another storage at the address of one that was there before, and that loses it: its cells stay its own (`§18.4`).
     case newAtAddress(of: NodeKey)
     case refused(String)
+
+    /// Whether the registry has the entry.
+    var isKnown: Bool {
+        switch self {
+        case .known, .reconnected: true
+        case .new, .newWithoutNID, .newAtAddress, .refused: false
+        }
+    }
 }
 
 extension NodeRegistry {

@@ -29,6 +29,9 @@ extension MasterCore {
         // The loss of the old connection may have changed all that matters here, the entry included.
         let known = registry.designate(request, own: ownKey)
         guard let state = admit(request, designation: known, newPartitions, source, &context) else { return }
+        if !known.isKnown, !makeRoom(for: request.type, &context) {
+            return refuse(source, "\(configuration.limits.nodesPerType) nodes of this type are connected", &context)
+        }
         guard let key = register(request, designation: known, state, &context) else {
             return refuse(source, "no id is left", &context)
         }
@@ -125,6 +128,20 @@ extension MasterCore {
                 return .running
             }
         }
+    }
+
+    /// Lets whoever connects with ever new addresses not fill the memory.
+    /// - Returns: whether a node can be added.
+    private mutating func makeRoom(for type: NodeType, _ context: inout Context) -> Bool {
+        let nodes = registry.all(of: type)
+        guard nodes.count >= configuration.limits.nodesPerType else { return true }
+        let members = table.nids
+        let idle = nodes.first { $0.key != ownKey && !$0.isIdentified && !($0.node.nid.map(members.contains) ?? false) }
+        guard let idle else { return false }
+        context.log(.warning, "\(idle) is forgotten: too many nodes")
+        registry.remove(idle.key)
+        tellForgotten([idle], &context)
+        return true
     }
 
     /// The partitions of a copied database that asks for an id of its own.

@@ -1,6 +1,6 @@
 """Kills -9 master, storage and client processes at random points of a commit load, and checks what is left.
 
-    python python/tests/kill/killtest.py --rounds 200 [--seed N] [--storages 2] [--replicas 0] [--writers 3]
+    python python/tests/kill/killtest.py --rounds 200 [--seed N] [--masters 1] [--storages 2] [--replicas 0] [--writers 3]
 
 Each writer is a process that commits transaction after transaction. Its n-th one writes, in different partitions,
 n to its two own counters, adds 1 to two counters shared by all writers (conflicts are resolved), and creates an object
@@ -44,6 +44,7 @@ from transaction.interfaces import TransientError  # noqa: E402
 RETRIED = StorageError, TransientError
 SHARED = p64(1), p64(2)
 KINDS = ['some', 'some', 'at_once', 'some', 'start_up', 'some', 'pause']
+NETWORK_KINDS = ['reset', 'stall', 'some', 'reset', 'reset_all']
 
 
 def own_counters(writer):
@@ -167,6 +168,13 @@ class Writer:
 
 # The killer
 
+def break_connections(port):
+    """Both sides of all the TCP connections of a listening port see an error."""
+    subprocess.run(
+        ['ss', '-K', 'state', 'connected', f'( sport = {port} or dport = {port} )'],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 class Violation(AssertionError):
     """What must never happen."""
 
@@ -177,8 +185,8 @@ class Test:
         self.options = options
         self.random = random.Random(options.seed)
         self.cluster = Cluster(
-            storages=options.storages, partitions=options.partitions, replicas=options.replicas, name='kill',
-            directory=options.directory)
+            masters=options.masters, storages=options.storages, partitions=options.partitions,
+            replicas=options.replicas, name='kill', directory=options.directory)
         self.writers = [Writer(self.cluster, index) for index in range(options.writers)]
         self.kills = {}
         self.recovery_times = []
@@ -205,6 +213,7 @@ class Test:
                 print(f'{self.options.minutes} minutes are over')
                 break
             self.round(number)
+        self.wait_up_to_date()
         for writer in self.writers:
             writer.kill()
         self.storage.close()
@@ -303,6 +312,35 @@ class Test:
                 victim.process.send_signal(signal.SIGCONT)
         return victims
 
+    def reset(self):
+        """Breaks all the connections of a node."""
+        victims = self.random.sample(self.cluster.master_nodes + self.cluster.storage_nodes, 1)
+        for victim in victims:
+            break_connections(victim.port)
+        return victims
+
+    def reset_all(self):
+        """Breaks all the connections of the cluster, several times."""
+        for _ in range(self.random.randint(1, 3)):
+            for node in self.cluster.nodes:
+                break_connections(node.port)
+            time.sleep(self.random.uniform(0, 0.3))
+        return self.cluster.nodes
+
+    def stall(self):
+        """Lets nothing reach a node, nor its answers anybody, for a while: then what was sent arrives after all."""
+        victims = self.random.sample(self.cluster.master_nodes + self.cluster.storage_nodes, 1)
+        rules = [[chain, '-p', 'tcp', side, str(victim.port), '-j', 'DROP']
+                 for victim in victims for chain, side in [('INPUT', '--dport'), ('INPUT', '--sport')]]
+        for rule in rules:
+            subprocess.run(['iptables', '-A', *rule], check=True)
+        try:
+            time.sleep(self.random.uniform(0.3, 4))
+        finally:
+            for rule in rules:
+                subprocess.run(['iptables', '-D', *rule], check=True)
+        return victims
+
     def spared(self):
         """Kills storages of which the others have copies: the cluster must go on without them."""
         victims = [node for node in self.random.sample(self.cluster.storage_nodes, len(self.cluster.storage_nodes))
@@ -334,6 +372,19 @@ class Test:
             if f'127.0.0.1:{node.port}' in words:
                 return next(int(word[1:]) for word in words if word[0] == 'S' and word[1:].isdigit())
         raise Violation(f'{node.name} is not among the nodes')
+
+    def wait_up_to_date(self):
+        """Until no cell is out of date."""
+        begin = time.monotonic()
+        while True:
+            rows = [words[2] for words in map(str.split, self.cluster.control('print', 'pt').stdout.splitlines())
+                    if len(words) == 3 and words[0].startswith('S')]
+            if rows and not any(state in row for row in rows for state in 'OFC'):
+                print(f'all cells are up to date after {time.monotonic() - begin:.1f} s')
+                return
+            if time.monotonic() > begin + self.options.timeout:
+                raise Violation(f'cells are not up to date after {self.options.timeout} s: {rows}')
+            time.sleep(0.1)
 
     def wait_commits(self):
         """Until each writer had a commit acknowledged."""
@@ -457,17 +508,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--rounds', type=int, default=20)
     parser.add_argument('--seed', type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument('--masters', type=int, default=1)
     parser.add_argument('--storages', type=int, default=2)
     parser.add_argument('--replicas', type=int, default=0)
     parser.add_argument('--partitions', type=int, default=4)
     parser.add_argument('--writers', type=int, default=3)
-    parser.add_argument('--kinds', type=str.split, default=KINDS,
-                        help=f'of rounds: {" ".join(KINDS)} (default), and spared, for --replicas')
+    parser.add_argument('--kinds', type=str.split,
+                        help=f'of rounds: {" ".join(KINDS)} (default), or with --network {" ".join(NETWORK_KINDS)}, '
+                        'and spared, for --replicas')
+    parser.add_argument('--network', action='store_true', help='in a network namespace, where connections are broken')
     parser.add_argument('--minutes', type=float, default=60, help='no round begins after that')
     parser.add_argument('--load-seconds', type=float, default=1.0, help='longest time between two rounds')
     parser.add_argument('--timeout', type=float, default=60, help='seconds for the cluster to work again')
     parser.add_argument('--directory', help='keep the databases and logs there')
     options = parser.parse_args()
+    if options.network and not os.environ.get('NEO_NETWORK_NAMESPACE'):
+        os.environ['NEO_NETWORK_NAMESPACE'] = '1'
+        os.execvp('unshare', ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', sys.executable,
+                              *sys.argv, '--seed', str(options.seed)])
+    options.kinds = options.kinds or (NETWORK_KINDS if options.network else KINDS)
     print(f'seed {options.seed}', flush=True)
     test = Test(options)
     try:
