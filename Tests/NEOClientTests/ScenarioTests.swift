@@ -160,6 +160,23 @@ import Testing
         #expect(record(cluster.results[load])?.data == new, "what was written is cached")
     }
 
+    /// The thread that finishes a transaction must not wait for a delivery that nobody makes any more.
+    @Test func aClientIsClosedBeforeACommitIsDelivered() throws {
+        var (cluster, id, stores) = withStore()
+        for store in stores { cluster.answer(store, AnswerStoreObject(conflict: nil)) }
+        _ = cluster.call { $0.vote($1, id, &$2) }
+        for vote in cluster.takeAll(vote) { cluster.answer(vote.sent, AnswerStoreTransaction()) }
+        cluster.deliversAtOnce = false
+        let finish = cluster.call { $0.finish($1, id, &$2) }
+        let asked = try cluster.require { if case .askFinishTransaction = $0 { true } else { nil } }
+        cluster.answer(asked.sent, AnswerTransactionFinished(ttid: TID(105), tid: TID(112)))
+        #expect(cluster.results[finish] == nil)
+        cluster.turn { core, context in core.close(&context) }
+        guard case .finished(let tid)? = cluster.results[finish] else { return fail("not finished") }
+        #expect(tid == TID(112))
+        #expect(cluster.core.nextDelivery == nil)
+    }
+
     /// D6: the second replica reports a conflict that is already resolved; answers to the first store do not count.
     @Test func aConflictIsResolvedOnce() throws {
         var (cluster, id, stores) = withStore()

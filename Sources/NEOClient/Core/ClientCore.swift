@@ -380,7 +380,14 @@ public struct ClientCore: CallableCore {
         }
         for (_, read) in reads { failOwner(of: read, .closed) }
         for load in undeliveredLoads { if let operation = load.operation { fail(operation, .closed) } }
-        for case .barrier(let operation, _) in deliveries { fail(operation, .closed) }
+        for delivery in deliveries {
+            switch delivery {
+            // It is committed; nobody can be told any more.
+            case .delivery(.finished(let operation, let tid), _): complete(operation, .finished(tid))
+            case .delivery: break
+            case .barrier(let operation, _): fail(operation, .closed)
+            }
+        }
         waitingForMaster = []
         newOIDOperations = []
         transactions = [:]

@@ -159,13 +159,14 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
         if freeWaiters.count < 64 { freeWaiters.append(waiter) }
         handOver()
         unlockAndLog()
-        return result.map { .success($0) } ?? .failure(.interrupted)
+        return result.map { .success($0) } ?? .failure(isClosed ? .closed : .interrupted)
     }
 
     private func wait(for waiter: Waiter, _ interrupted: (() -> Bool)?) -> Core.OperationResult? {
         var nextCheck = interrupted == nil ? UInt64.max : BlockingClock.now() &+ Self.interruptionNanoseconds
         while true {
             if let result = waiter.result { return result }
+            if isClosed { return nil }
             if deliverNext() { continue }
             let now = BlockingClock.now()
             if let interrupted, now >= nextCheck {
@@ -178,7 +179,7 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
                 continue
             }
             let remaining = min(nextCheck &- now, 1_000_000_000) / 1_000_000 + 1
-            if leader != .caller, !isClosed {
+            if leader != .caller {
                 leadingWaiter = waiter
                 lead(as: .caller, milliseconds: interrupted == nil ? nil : remaining)
                 leadingWaiter = nil
@@ -460,6 +461,7 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
             isClosed = true
             for id in Array(sockets.keys) { remove(id) }
             timers = [:]
+            for waiter in waiters.values where waiter.isParked { waiter.condition.signal() }
             callerWake.wake()
             backgroundWake.wake()
             backgroundCondition.signal()
