@@ -15,6 +15,8 @@ public struct StorageConfiguration: Hashable, Sendable {
     public var disablesPack: Bool
     /// Keep the data of cells that are not assigned any more.
     public var disablesDropPartitions: Bool
+    /// Bytes of the disk that must be free for writes to be accepted; 0: as long as there is any.
+    public var reservedBytes: UInt64
     public var limits: StorageLimits
 
     public init(
@@ -25,6 +27,7 @@ public struct StorageConfiguration: Hashable, Sendable {
         topologyPath: [String] = [],
         disablesPack: Bool = false,
         disablesDropPartitions: Bool = false,
+        reservedBytes: UInt64 = 0,
         limits: StorageLimits = StorageLimits()
     ) {
         self.cluster = cluster
@@ -34,6 +37,7 @@ public struct StorageConfiguration: Hashable, Sendable {
         self.topologyPath = topologyPath
         self.disablesPack = disablesPack
         self.disablesDropPartitions = disablesDropPartitions
+        self.reservedBytes = reservedBytes
         self.limits = limits
     }
 }

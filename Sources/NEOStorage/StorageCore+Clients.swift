@@ -79,7 +79,9 @@ extension StorageCore {
         _ context: inout Context
     ) throws {
         switch packet {
-        case .askStoreObject(let store): try write(.store(store), for: id, nid, request, &context)
+        case .askStoreObject(let store):
+            guard try !refusedForSpace(store, id, request, &context) else { return }
+            try write(.store(store), for: id, nid, request, &context)
         case .askCheckCurrentSerial(let check): try write(.check(check), for: id, nid, request, &context)
         case .askRelockObject(let relock): try write(.relock(relock), for: id, nid, request, &context)
         case .askStoreTransaction(let vote): try self.vote(vote, for: id, nid, request, &context)

@@ -106,6 +106,7 @@ public struct StorageCore: NodeCore, Sendable {
     var unflushedSince: Instant?
     var isFlushTimerRunning = false
     var isSearchingOrphans = false
+    var space: SpaceWatch
 
     // Those who use it.
     var peers: [ConnectionID: Peer] = [:]
@@ -124,6 +125,7 @@ public struct StorageCore: NodeCore, Sendable {
         self.reader = reader
         address = configuration.bind
         search = PrimarySearch(masters: configuration.masters)
+        space = SpaceWatch(reserve: configuration.reservedBytes)
     }
 
     /// The masters known now, for the file that remembers them (`spec/tools.md §5.4`).

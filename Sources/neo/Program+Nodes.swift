@@ -54,6 +54,13 @@ extension Program {
             Option("disable-pack", nil, .flag, "never process pack orders"),
             Option("disable-drop-partitions", nil, .flag, "keep the data of discarded cells"),
             Option("dedup", nil, .flag, "objects with the same content share it; for a new database"),
+            Option(
+                "disk-reserve",
+                nil,
+                .integer,
+                default: "256",
+                "MiB that must be free on the disk of the database for writes to be accepted"
+            ),
             Option("reset", nil, .flag, "erase the database, create an empty one, and exit"),
         ],
         defaultSection: "storage"

@@ -28,7 +28,8 @@ enum StorageProgram {
                 nid: node.nid,
                 topologyPath: [hostName, database.device],
                 disablesPack: settings.flag("disable-pack"),
-                disablesDropPartitions: settings.flag("disable-drop-partitions")
+                disablesDropPartitions: settings.flag("disable-drop-partitions"),
+                reservedBytes: try reservedBytes(settings)
             )
             let core = try StorageCore(configuration, reader: database.makeReader())
             let executor = DatabaseExecutor(writer: database.writer, logger: logger)
@@ -38,6 +39,14 @@ enum StorageProgram {
         } catch {
             throw .invalid("database \(connection): \(error)")
         }
+    }
+
+    private static func reservedBytes(_ settings: Settings) throws(ConfigurationError) -> UInt64 {
+        let mebibytes = settings.integer("disk-reserve") ?? 0
+        guard (0...1 << 40).contains(mebibytes) else {
+            throw .invalid("disk-reserve: expected a number of MiB from 0 on, got \(mebibytes)")
+        }
+        return UInt64(mebibytes) << 20
     }
 
     private static var hostName: String {

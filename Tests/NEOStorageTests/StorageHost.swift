@@ -42,7 +42,8 @@ struct StorageHost {
         _ database: any StorageDatabase,
         writer: Writer = .immediate,
         cluster: String = "differential",
-        limits: StorageLimits = StorageLimits()
+        limits: StorageLimits = StorageLimits(),
+        reservedBytes: UInt64 = 0
     ) throws {
         self.database = database
         self.writer = writer
@@ -51,6 +52,7 @@ struct StorageHost {
             masters: [Self.master],
             bind: NodeAddress(host: "127.0.0.1", port: 0),
             topologyPath: ["host", database.device],
+            reservedBytes: reservedBytes,
             limits: limits
         )
         core = StorageCore(configuration, reader: try database.makeReader())

@@ -31,9 +31,10 @@ struct StorageScenario {
     init(
         _ database: any StorageDatabase,
         _ writer: StorageHost.Writer = .manual,
-        limits: StorageLimits = StorageLimits()
+        limits: StorageLimits = StorageLimits(),
+        reservedBytes: UInt64 = 0
     ) throws {
-        host = try StorageHost(database, writer: writer, limits: limits)
+        host = try StorageHost(database, writer: writer, limits: limits, reservedBytes: reservedBytes)
         master = try #require(host.masterID)
         a = master
         b = master

@@ -22,6 +22,9 @@ public protocol DatabaseReader: Sendable {
     /// All the cells of the cluster, by partition then by node.
     func cells() throws -> [StoredCell]
 
+    /// Bytes that are left where the data is, for this process; nil: there is no limit to know of.
+    func availableBytes() throws -> UInt64?
+
     // MARK: Ids
 
     /// The smallest TID of the transactions of these partitions (`spec/database.md §7.3`, getFirstTID).

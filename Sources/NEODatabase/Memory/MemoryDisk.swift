@@ -51,8 +51,15 @@ public final class MemoryDisk: Sendable {
     }
 
     private let content = Mutex(Content())
+    private let space = Mutex<UInt64?>(nil)
 
     public init() {}
+
+    /// What readers say of the space that is left. Nothing takes any.
+    public var availableBytes: UInt64? {
+        get { space.withLock { $0 } }
+        set { space.withLock { $0 = newValue } }
+    }
 
     /// How many committed batches a crash could lose.
     public var unsyncedBatches: Int { content.withLock { $0.unsynced.count(where: \.isBatch) } }

@@ -35,6 +35,8 @@ struct MemoryReader: DatabaseReader {
 
     func cells() throws -> [StoredCell] { try read { $0.cells.values } }
 
+    func availableBytes() -> UInt64? { disk.availableBytes }
+
     // MARK: Ids
 
     func firstTID(in partitions: [PartitionID]) throws -> TID? {

@@ -8,7 +8,7 @@ import Synchronization
 /// each other.
 public final class SQLiteDatabase: StorageDatabase {
     private let location: SQLiteLocation
-    private let sqliteWriter: SQLiteWriter
+    let sqliteWriter: SQLiteWriter
 
     /// Takes the exclusive lock, then creates or migrates the database.
     ///

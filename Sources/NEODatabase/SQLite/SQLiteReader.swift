@@ -32,6 +32,8 @@ struct SQLiteReader: DatabaseReader {
 
     func cells() throws -> [StoredCell] { try snapshot { try $0.cells() } }
 
+    func availableBytes() throws -> UInt64? { try DiskSpace.availableBytes(at: queue.path) }
+
     // MARK: Ids
 
     func firstTID(in partitions: [PartitionID]) throws -> TID? {

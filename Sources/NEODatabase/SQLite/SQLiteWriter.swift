@@ -27,7 +27,7 @@ final class SQLiteWriter: DatabaseWriter {
         var isOver = false
     }
 
-    private let queue: DatabaseQueue
+    let queue: DatabaseQueue
     private let mode: CommitMode
     private let state: Mutex<State>
 
