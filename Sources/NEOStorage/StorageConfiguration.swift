@@ -15,6 +15,9 @@ public struct StorageConfiguration: Hashable, Sendable {
     public var disablesPack: Bool
     /// Keep the data of cells that are not assigned any more.
     public var disablesDropPartitions: Bool
+    /// The cells of a database that was copied from another node: the node only gets an id of its own, records it, and
+    /// ends (`spec/storage.md §3.8`). Empty: it serves.
+    public var copiedPartitions: [PartitionID]
     /// Bytes of the disk that must be free for writes to be accepted; 0: as long as there is any.
     public var reservedBytes: UInt64
     public var limits: StorageLimits
@@ -27,6 +30,7 @@ public struct StorageConfiguration: Hashable, Sendable {
         topologyPath: [String] = [],
         disablesPack: Bool = false,
         disablesDropPartitions: Bool = false,
+        copiedPartitions: [PartitionID] = [],
         reservedBytes: UInt64 = 0,
         limits: StorageLimits = StorageLimits()
     ) {
@@ -37,6 +41,7 @@ public struct StorageConfiguration: Hashable, Sendable {
         self.topologyPath = topologyPath
         self.disablesPack = disablesPack
         self.disablesDropPartitions = disablesDropPartitions
+        self.copiedPartitions = copiedPartitions
         self.reservedBytes = reservedBytes
         self.limits = limits
     }

@@ -134,7 +134,8 @@ public struct StorageCore: NodeCore, Sendable {
     public mutating func start(_ context: inout CoreContext<DatabaseJob>) {
         attempting(&context) { core, context in
             let recorded = try core.reader.configuration()
-            core.nid = core.configuration.nid ?? recorded.nid
+            // The id in a copied database is that of another node.
+            core.nid = core.isCopy ? nil : core.configuration.nid ?? recorded.nid
             core.backupTID = recorded.backupTID
             context.effects.append(.listen(core.configuration.bind))
         }

@@ -53,6 +53,7 @@ extension Program {
             Option("database", "d", isRequired: true, "where the database is: for SQLite, a path"),
             Option("disable-pack", nil, .flag, "never process pack orders"),
             Option("disable-drop-partitions", nil, .flag, "keep the data of discarded cells"),
+            Option("new-nid", nil, .flag, "get a node id for a copied database of another node, and exit"),
             Option("dedup", nil, .flag, "objects with the same content share it; for a new database"),
             Option(
                 "disk-reserve",

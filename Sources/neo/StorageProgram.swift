@@ -1,6 +1,7 @@
 import Glibc
 import NEOConfiguration
 import NEODatabase
+import NEOProtocol
 import NEOStorage
 import NEOTransport
 
@@ -21,6 +22,8 @@ enum StorageProgram {
                 try database.writer.close()
                 return 0
             }
+            let reader = try database.makeReader()
+            let copiedPartitions = settings.flag("new-nid") ? try assignedPartitions(reader) : []
             let configuration = StorageConfiguration(
                 cluster: node.cluster,
                 masters: node.masters,
@@ -29,9 +32,10 @@ enum StorageProgram {
                 topologyPath: [hostName, database.device],
                 disablesPack: settings.flag("disable-pack"),
                 disablesDropPartitions: settings.flag("disable-drop-partitions"),
+                copiedPartitions: copiedPartitions,
                 reservedBytes: try reservedBytes(settings)
             )
-            let core = try StorageCore(configuration, reader: database.makeReader())
+            let core = StorageCore(configuration, reader: reader)
             let executor = DatabaseExecutor(writer: database.writer, logger: logger)
             return NodeHost(core: core, executor: executor, logger: logger).run()
         } catch let error as ConfigurationError {
@@ -39,6 +43,14 @@ enum StorageProgram {
         } catch {
             throw .invalid("database \(connection): \(error)")
         }
+    }
+
+    /// The cells of the node whose id is in the database.
+    private static func assignedPartitions(_ reader: any DatabaseReader) throws -> [PartitionID] {
+        guard let nid = try reader.configuration().nid else { throw DatabaseFailure(.failed, "database is empty") }
+        let partitions = try reader.cells().filter { $0.nid == nid }.map(\.partition)
+        guard !partitions.isEmpty else { throw DatabaseFailure(.failed, "database is empty") }
+        return partitions
     }
 
     private static func reservedBytes(_ settings: Settings) throws(ConfigurationError) -> UInt64 {

@@ -16,16 +16,19 @@ extension StorageCore {
         }
     }
 
+    /// Whether this node only asks for an id for a copied database.
+    var isCopy: Bool { !configuration.copiedPartitions.isEmpty }
+
     mutating func identify(_ id: ConnectionID, _ context: inout Context) {
         let request = RequestIdentification(
             type: .storage,
-            nid: nid,
-            address: address,
+            nid: isCopy ? nil : nid,
+            address: isCopy ? nil : address,
             cluster: configuration.cluster,
             idTimestamp: nil,
             extra: Properties([
                 "devpath": .array(configuration.topologyPath.map { .text($0) }),
-                "new_nid": .array([]),
+                "new_nid": .array(configuration.copiedPartitions.map { .integer(Int64($0)) }),
             ])
         )
         connections.ask(id, request, then: .identification, &context)
@@ -87,6 +90,10 @@ extension StorageCore {
 
     /// From here on the rules of initialisation hold (`spec/storage.md §3.3`, steps 4 to 6).
     mutating func beginInitialisation(_ context: inout Context) throws {
+        if isCopy {
+            context.log(.info, "the database is that of \(nid.map(\.description) ?? "no node") from now on")
+            return leave(.flush, status: 0, &context)
+        }
         phase = .initialisation
         nodes.beginSession()
         let recorded = try reader.configuration()
