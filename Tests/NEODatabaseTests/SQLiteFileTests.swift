@@ -1,8 +1,9 @@
 import Foundation
-import NEODatabase
 import NEOProtocol
 import NIOCore
 import Testing
+
+@testable import NEODatabase
 
 /// What belongs to the file: its schema, its lock, its options, and what is refused.
 @Suite struct SQLiteFileTests {
@@ -52,6 +53,20 @@ import Testing
         #expect(throws: DatabaseFailure(.locked, "database is locked")) { try open() }
         try database.writer.close()
         try open().writer.close()
+    }
+
+    /// A lock is on an inode: that of a file that was deleted must not be given to another one before it is released.
+    @Test func lockOfADeletedFileHindersNobody() throws {
+        try open().writer.close()
+        let lock = try SQLiteFileLock(path: path)
+        for name in ["neo.sqlite", "neo.sqlite-wal", "neo.sqlite-shm"] {
+            try? FileManager.default.removeItem(atPath: folder.path(name))
+        }
+        for index in 0..<8 {
+            let location = SQLiteLocation(path: folder.path("\(index).sqlite"))
+            try SQLiteDatabase.open(location, OpenOptions(clusterName: "test")).writer.close()
+        }
+        withExtendedLifetime(lock) {}
     }
 
     @Test func anotherClusterIsRefusedUnlessReset() throws {

@@ -11,21 +11,44 @@ import Darwin
 final class SQLiteFileLock: Sendable {
     let device: UInt64
     private let descriptor: Int32
+    #if os(Linux)
+    /// Refers to the file without opening it: its inode, which another file could get if it is deleted, stays taken.
+    /// (Closing a descriptor that is open would release the locks of SQLite.)
+    private let file: Int32
+    #endif
 
     init(path: String) throws {
         var status = stat()
+        #if os(Linux)
+        let pathOnly: Int32 = 0o10_000_000
+        file = open(path, pathOnly | O_CLOEXEC)
+        guard file >= 0, fstat(file, &status) == 0 else {
+            let reason = errno
+            close(file)
+            throw DatabaseFailure(.failed, "\(path): \(String(cString: strerror(reason)))")
+        }
+        device = UInt64(status.st_dev)
+        do {
+            descriptor = try Self.bindAbstractSocket("neostorage:\(status.st_dev):\(status.st_ino)")
+        } catch {
+            close(file)
+            throw error
+        }
+        #else
         guard stat(path, &status) == 0 else {
             throw DatabaseFailure(.failed, "\(path): \(String(cString: strerror(errno)))")
         }
         device = UInt64(status.st_dev)
-        #if os(Linux)
-        descriptor = try Self.bindAbstractSocket("neostorage:\(status.st_dev):\(status.st_ino)")
-        #else
         descriptor = try Self.lockFile(path + ".lock")
         #endif
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        close(descriptor)
+        #if os(Linux)
+        close(file)
+        #endif
+    }
 
     #if os(Linux)
     private static func bindAbstractSocket(_ name: String) throws -> Int32 {
