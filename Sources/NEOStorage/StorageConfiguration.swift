@@ -21,6 +21,7 @@ public struct StorageConfiguration: Hashable, Sendable {
     /// Bytes of the disk that must be free for writes to be accepted; 0: as long as there is any.
     public var reservedBytes: UInt64
     public var limits: StorageLimits
+    public var backgroundPace = BackgroundPace()
 
     public init(
         cluster: String,

@@ -20,6 +20,7 @@ extension StorageCore {
         guard let peer = peers[id] else { return }
         switch peer.role {
         case .client(let nid, let isReadOnly):
+            clientRequests &+= 1
             // First what costs least and comes most often.
             if case .askObject(let ask) = packet {
                 try read(.object(ask), for: id, request, isReadOnly: isReadOnly, &context)

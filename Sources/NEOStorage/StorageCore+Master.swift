@@ -58,8 +58,8 @@ extension StorageCore {
             if clusterState != information.state { context.log(.info, "cluster state: \(information.state.name)") }
             clusterState = information.state
         case .notifyPartitionChanges(let changes): try apply(changes, from: id, request, &context)
-        case .notifyPackSigned(let signed): self.signed(signed, &context)
-        case .notifyRepair(let repair): self.repair(dryRun: repair.dryRun, &context)
+        case .notifyPackSigned(let signed): try self.signed(signed, &context)
+        case .notifyRepair(let repair): try beginRepair(dryRun: repair.dryRun, &context)
         case .askPackOrders(let ask):
             if waitsForDatabase(request, packet) { return }
             let partitions = readable.indices.filter { readable[$0] }

@@ -30,6 +30,8 @@ public struct StorageCore: NodeCore, Sendable {
         case identification
         /// Transactions that began before these partitions are replicated.
         case unfinishedTransactions([PartitionID])
+        /// The pack order that follows the last one of our cells.
+        case packOrders(after: TID, period: UInt64)
     }
 
     /// What is accepted from the master and from others.
@@ -61,6 +63,8 @@ public struct StorageCore: NodeCore, Sendable {
         static let flush = TimerID(3)
         /// Connections that do not identify.
         static let unidentified = TimerID(4)
+        /// Between two slices of background work.
+        static let background = TimerID(5)
     }
 
     static let identificationMilliseconds: UInt64 = 10_000
@@ -105,8 +109,14 @@ public struct StorageCore: NodeCore, Sendable {
     /// When the oldest transaction that is unlocked and not durable was unlocked.
     var unflushedSince: Instant?
     var isFlushTimerRunning = false
-    var isSearchingOrphans = false
     var space: SpaceWatch
+
+    // Works behind the service of clients.
+    var background = BackgroundLane()
+    var packing = Packing()
+    var repair: Repair?
+    /// Requests of clients so far: whether somebody is in the way.
+    var clientRequests: UInt64 = 0
 
     // Those who use it.
     var peers: [ConnectionID: Peer] = [:]
@@ -193,6 +203,7 @@ public struct StorageCore: NodeCore, Sendable {
             try lost(connection, "no answer to the identification", &context)
         case Timer.flush: flushIfLate(&context)
         case Timer.unidentified: try closeUnidentified(&context)
+        case Timer.background: try rested(&context)
         default: break
         }
     }

@@ -114,14 +114,14 @@ import Testing
         // Voted, with a pack order.
         try test.steps.perform(.store(TTID(12), object, undoTargetRequired: false))
         try test.steps.perform(.vote(TTID(12), TransactionMetadata(OID(1), pack: PackRequest(oids: nil, tid: TID(5)))))
-        #expect(try test.reader.packOrders(from: .zero, in: [0, 1], of: 2).map(\.id) == [TID(12)])
+        #expect(try test.reader.unfinishedTransactions().map(\.ttid) == [TTID(12)])
         try test.steps.perform(.abort(TTID(12)))
         // Unknown.
         try test.steps.perform(.abort(TTID(14)))
         #expect(try test.reader.unfinishedTransactions().isEmpty)
         #expect(try test.reader.packOrders(from: .zero, in: [0, 1], of: 2).isEmpty)
         #expect(
-            try test.steps.perform(.removeOrphans(after: -1, limit: 10, dryRun: true)) == .orphans(count: 0, next: nil)
+            try test.steps.perform(.removeOrphans(after: -1, .rows(10), dryRun: true)) == .orphans(count: 0, next: nil)
         )
         // The object can be stored by others.
         try test.commit(16, 20, [(1, "y")])
@@ -139,7 +139,7 @@ import Testing
         #expect(try test.steps.perform(.unstore(ttid, OID(1))) == .unstored(StoredData("second")))
         #expect(try test.steps.perform(.unstore(ttid, OID(1))) == .unstored(nil))
         #expect(
-            try test.steps.perform(.removeOrphans(after: -1, limit: 10, dryRun: true)) == .orphans(count: 0, next: nil)
+            try test.steps.perform(.removeOrphans(after: -1, .rows(10), dryRun: true)) == .orphans(count: 0, next: nil)
         )
         try test.steps.perform(.vote(ttid, nil))
         #expect(try test.reader.unfinishedTransactions().isEmpty)
@@ -227,7 +227,7 @@ import Testing
         #expect(try test.reader.transaction(TID(20), in: 0, includeLocked: false)?.ttid == TTID(10))
         #expect(try test.reader.transaction(TID(22), in: 0, includeLocked: false) == nil)
         #expect(
-            try test.steps.perform(.removeOrphans(after: -1, limit: 10, dryRun: true)) == .orphans(count: 0, next: nil)
+            try test.steps.perform(.removeOrphans(after: -1, .rows(10), dryRun: true)) == .orphans(count: 0, next: nil)
         )
     }
 
@@ -237,19 +237,17 @@ import Testing
         let test = try TestDatabase(backend)
         try test.commit(8, 10, [(1, "a")], pack: PackRequest(oids: OIDList([OID(1)]), tid: TID(9)))
         try test.steps.perform(.vote(TTID(18), TransactionMetadata(pack: PackRequest(oids: OIDList([]), tid: TID(9)))))
+        // That of a transaction that may still be aborted is told to nobody.
         let orders = try test.reader.packOrders(from: .zero, in: [0, 1], of: 2)
         #expect(
-            orders == [
-                PackOrder(id: TID(10), approved: true, isPartial: true, oids: OIDList([OID(1)]), tid: TID(9)),
-                PackOrder(id: TID(18), approved: nil, isPartial: false, oids: OIDList([]), tid: TID(9)),
-            ]
+            orders == [PackOrder(id: TID(10), approved: true, isPartial: true, oids: OIDList([OID(1)]), tid: TID(9))]
         )
         #expect(try test.reader.transaction(TID(10), in: 0, includeLocked: false)?.pack?.approved == true)
         #expect(
             try test.steps.perform(.signPackOrders(approved: [TID(18), TID(77)], rejected: [TID(10)]))
                 == .packOrdersSigned(unknown: [TID(77)])
         )
-        #expect(try test.reader.packOrders(from: TID(10), in: [0], of: 2).map(\.approved) == [false, true])
+        #expect(try test.reader.packOrders(from: TID(10), in: [0], of: 2).map(\.approved) == [false])
         #expect(try test.reader.packOrders(from: TID(11), in: [1], of: 2).isEmpty)
         try test.steps.perform(.dropUnfinished)
         #expect(try test.reader.packOrders(from: .zero, in: [0, 1], of: 2).map(\.id) == [TID(10)])
@@ -262,18 +260,17 @@ import Testing
         try test.commit(18, 20, [(1, "b"), (3, nil), (5, "b")])
         try test.commit(28, 30, [(1, "c"), (5, nil)])
         try test.commit(38, 40, [(5, "c")])
-        let order = PackOrder(id: TID(50), approved: true, isPartial: false, oids: nil, tid: TID(30))
-        for _ in 1...2 {
+        for isFirst in [true, false] {
             var next: OID? = .zero
             var slices = 0
             while let from = next {
-                guard case .packed(let following) = try test.steps.perform(.pack(1, order, from: from, limit: 2)) else {
-                    break
-                }
+                let slice = PackSlice(tid: TID(30), from: from)
+                guard case .packed(let following) = try test.steps.perform(.pack(1, slice, .rows(2))) else { break }
                 next = following
                 slices += 1
             }
-            #expect(slices > 1)
+            // What was packed is only looked at.
+            #expect(slices > 1 || !isFirst)
             #expect(try test.tids(1) == [30])
             #expect(try test.tids(3) == [])
             #expect(try test.tids(5) == [40])
@@ -281,8 +278,53 @@ import Testing
         }
         #expect(try test.reader.tids(in: [0], skip: 0, limit: 9).count == 4)
         #expect(
-            try test.steps.perform(.removeOrphans(after: -1, limit: 99, dryRun: true)) == .orphans(count: 0, next: nil)
+            try test.steps.perform(.removeOrphans(after: -1, .rows(99), dryRun: true)) == .orphans(count: 0, next: nil)
         )
+    }
+
+    /// An object with many revisions is packed by several slices, between which it can be read; others are not touched by
+    /// a list.
+    @Test(arguments: Backend.allCases, [false, true])
+    func packOfOneObject(backend: Backend, isListed: Bool) throws {
+        let test = try TestDatabase(backend)
+        for index in 1...60 as ClosedRange<UInt64> {
+            try test.commit(10 * index - 2, 10 * index, [(1, "\(index)"), (3, index == 60 ? nil : "\(index)")])
+        }
+        var slice = PackSlice(tid: TID(600), oids: isListed ? [OID(3), OID(5)] : nil)
+        var counts: [Int] = []
+        while case .packed(let next?) = try test.steps.perform(.pack(1, slice, .rows(7))) {
+            slice.from = next
+            counts.append(try test.tids(3).count)
+            // It is deleted until the end, and from the beginning.
+            #expect(try test.tids(3).first ?? 600 == 600)
+        }
+        #expect(counts.count > 7)
+        #expect(try test.tids(3) == [])
+        #expect(try test.tids(1).count == (isListed ? 60 : 1))
+        #expect(
+            try test.steps.perform(.removeOrphans(after: -1, .rows(999), dryRun: true)) == .orphans(count: 0, next: nil)
+        )
+    }
+
+    /// A slice ends when its time is over, however many rows are left, and does something however short the time.
+    @Test func slicesAreMeasured() throws {
+        let test = try TestDatabase(.sqlite)
+        for index in 1...300 as ClosedRange<UInt64> { try test.commit(10 * index - 2, 10 * index, [(1, "\(index)")]) }
+        var slices = 0
+        var slice = PackSlice(tid: TID(3000))
+        while case .packed(let next?) = try test.steps.perform(.pack(1, slice, WorkBudget(rows: .max, milliseconds: 0)))
+        {
+            slice.from = next
+            slices += 1
+        }
+        #expect(slices > 2)
+        #expect(try test.tids(1) == [3000])
+        slices = 0
+        while try test.steps.perform(.dropPartition(0, WorkBudget(rows: .max, milliseconds: 0)))
+            == .slice(isFinished: false)
+        { slices += 1 }
+        #expect(slices >= 1)
+        #expect(try test.reader.lastIDs(in: 0) == LastIDs())
     }
 
     @Test(arguments: Backend.allCases)
@@ -309,7 +351,7 @@ import Testing
         try test.steps.perform(.orderTruncation(TID(10)))
         #expect(try test.reader.configuration().backupTID == nil)
         var slices = 1
-        while try test.steps.perform(.truncate(limit: 2)) == .slice(isFinished: false) {
+        while try test.steps.perform(.truncate(.rows(2))) == .slice(isFinished: false) {
             #expect(try test.reader.configuration().truncateTID == TID(10))
             slices += 1
         }
@@ -323,7 +365,7 @@ import Testing
     func dropPartition(backend: Backend) throws {
         let test = try TestDatabase(backend)
         for tid in [10, 20] as [UInt64] { try test.commit(tid - 2, tid, [(1, "\(tid)"), (2, "\(tid)")]) }
-        while try test.steps.perform(.dropPartition(0, limit: 1)) == .slice(isFinished: false) {}
+        while try test.steps.perform(.dropPartition(0, .rows(1))) == .slice(isFinished: false) {}
         #expect(try test.reader.lastIDs(in: 0) == LastIDs())
         #expect(try test.tids(1) == [20, 10])
     }
@@ -399,7 +441,7 @@ import Testing
         #expect(try test.reader.transaction(TID(11), in: 1, includeLocked: false) == nil)
         #expect(try test.reader.packOrders(from: .zero, in: [0, 1], of: 2).isEmpty)
         #expect(
-            try test.steps.perform(.removeOrphans(after: -1, limit: 99, dryRun: true)) == .orphans(count: 0, next: nil)
+            try test.steps.perform(.removeOrphans(after: -1, .rows(99), dryRun: true)) == .orphans(count: 0, next: nil)
         )
     }
 

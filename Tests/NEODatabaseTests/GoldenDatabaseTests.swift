@@ -68,15 +68,18 @@ import Testing
             guard let tid = final[transaction.ttid] else { continue }
             try steps.perform(.validate(transaction.ttid, tid))
         }
-        while try steps.perform(.truncate(limit: 7)) == .slice(isFinished: false) {}
+        while try steps.perform(.truncate(.rows(7))) == .slice(isFinished: false) {}
         try steps.perform(.dropUnfinished)
         for order in try reader.packOrders(from: .zero, in: golden.readable, of: golden.partitions) {
             guard order.approved == true else { continue }
             for partition in golden.readable {
                 var next: OID? = .zero
+                let listed = order.oids?.oids.filter { $0.partition(of: golden.partitions) == partition }.sorted()
                 while let from = next {
-                    guard case .packed(let following) = try steps.perform(.pack(partition, order, from: from, limit: 3))
-                    else { break }
+                    let slice = PackSlice(tid: order.tid, oids: order.isPartial ? listed : nil, from: from)
+                    guard case .packed(let following) = try steps.perform(.pack(partition, slice, .rows(3))) else {
+                        break
+                    }
                     next = following
                 }
                 try steps.perform(.setPacked(partition, order.id))

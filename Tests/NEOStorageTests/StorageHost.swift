@@ -37,17 +37,19 @@ struct StorageHost {
     private var received: [ConnectionID: [Received]] = [:]
     private var nextFrameID: [ConnectionID: UInt32] = [:]
     private var lastIncoming: UInt32 = 0
+    private var questions: [ConnectionID: UInt32] = [:]
 
     init(
         _ database: any StorageDatabase,
         writer: Writer = .immediate,
         cluster: String = "differential",
         limits: StorageLimits = StorageLimits(),
-        reservedBytes: UInt64 = 0
+        reservedBytes: UInt64 = 0,
+        configure: (inout StorageConfiguration) -> Void = { _ in }
     ) throws {
         self.database = database
         self.writer = writer
-        let configuration = StorageConfiguration(
+        var configuration = StorageConfiguration(
             cluster: cluster,
             masters: [Self.master],
             bind: NodeAddress(host: "127.0.0.1", port: 0),
@@ -55,6 +57,7 @@ struct StorageHost {
             reservedBytes: reservedBytes,
             limits: limits
         )
+        configure(&configuration)
         core = StorageCore(configuration, reader: try database.makeReader())
         var context = CoreContext<DatabaseJob>(now: now, wallTime: 0, random: random)
         core.start(&context)
@@ -80,7 +83,10 @@ struct StorageHost {
                 open.insert(id)
                 nextFrameID[id] = 0
                 try handle(.connected(id))
-            case .send(let id, let frame): if open.contains(id) { received[id, default: []].append(.frame(frame)) }
+            case .send(let id, let frame):
+                guard open.contains(id) else { continue }
+                received[id, default: []].append(.frame(frame))
+                if frame.packet.payload is any RequestPayload { questions[id] = frame.id }
             case .close(let id), .closeAfterFlush(let id):
                 if open.remove(id) != nil { received[id, default: []].append(.closed) }
             case .submit(let job): jobs.append(job)
@@ -140,6 +146,9 @@ struct StorageHost {
         guard open.remove(connection) != nil else { return }
         try handle(.closed(connection, .closedByPeer))
     }
+
+    /// The id of the last request that the node sent on a connection.
+    func lastQuestion(_ connection: ConnectionID) -> UInt32? { questions[connection] }
 
     /// What came on a connection since the last call.
     mutating func take(_ connection: ConnectionID) -> [Received] {

@@ -32,9 +32,16 @@ struct StorageScenario {
         _ database: any StorageDatabase,
         _ writer: StorageHost.Writer = .manual,
         limits: StorageLimits = StorageLimits(),
-        reservedBytes: UInt64 = 0
+        reservedBytes: UInt64 = 0,
+        configure: (inout StorageConfiguration) -> Void = { _ in }
     ) throws {
-        host = try StorageHost(database, writer: writer, limits: limits, reservedBytes: reservedBytes)
+        host = try StorageHost(
+            database,
+            writer: writer,
+            limits: limits,
+            reservedBytes: reservedBytes,
+            configure: configure
+        )
         master = try #require(host.masterID)
         a = master
         b = master
@@ -114,14 +121,19 @@ struct StorageScenario {
         try host.send(packet.packet, on: client)
     }
 
-    mutating func vote(_ ttid: UInt64, _ oids: [UInt64], by client: ConnectionID) throws {
+    mutating func vote(
+        _ ttid: UInt64,
+        _ oids: [UInt64],
+        pack: PackRequest? = nil,
+        by client: ConnectionID
+    ) throws {
         let packet = AskStoreTransaction(
             ttid: TID(ttid),
             user: ByteBuffer(),
             description: ByteBuffer(),
             extensionData: ByteBuffer(),
             oids: oids.map { OID($0) },
-            pack: nil
+            pack: pack
         )
         try host.send(packet.packet, on: client)
     }

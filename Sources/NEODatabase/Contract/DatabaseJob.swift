@@ -83,17 +83,16 @@ extension DatabaseJob {
 
         // MARK: Long work, by slices
 
-        /// Deletes at most `limit` rows above the ordered TID in the assigned cells. The last slice also forgets the
-        /// order, and is durable. ``DatabaseJobResult/Outcome/slice(isFinished:)``
-        case truncate(limit: Int)
-        /// Deletes at most `limit` rows of a partition that is not assigned any more.
-        /// ``DatabaseJobResult/Outcome/slice(isFinished:)``
-        case dropPartition(PartitionID, limit: Int)
-        /// Packs at most `limit` objects of a partition, from an OID on. ``DatabaseJobResult/Outcome/packed(next:)``
-        case pack(PartitionID, PackOrder, from: OID, limit: Int)
-        /// Deletes data rows that nothing refers to, among at most `limit` rows after `id`.
+        /// Deletes rows above the ordered TID in the assigned cells. The last slice also lowers what these cells recorded
+        /// above it, forgets the order, and is durable. ``DatabaseJobResult/Outcome/slice(isFinished:)``
+        case truncate(WorkBudget)
+        /// Deletes rows of a partition that is not assigned any more. ``DatabaseJobResult/Outcome/slice(isFinished:)``
+        case dropPartition(PartitionID, WorkBudget)
+        /// Packs objects of a partition. ``DatabaseJobResult/Outcome/packed(next:)``
+        case pack(PartitionID, PackSlice, WorkBudget)
+        /// Deletes data rows that nothing refers to, among those after `id`.
         /// ``DatabaseJobResult/Outcome/orphans(count:next:)``
-        case removeOrphans(after: Int64, limit: Int, dryRun: Bool)
+        case removeOrphans(after: Int64, WorkBudget, dryRun: Bool)
 
         // MARK: Pack orders
 

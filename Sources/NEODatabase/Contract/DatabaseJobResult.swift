@@ -11,7 +11,8 @@ public struct DatabaseJobResult: Hashable, Sendable {
         case unstored(StoredData?)
         /// A slice of a long work; submit again until it is finished.
         case slice(isFinished: Bool)
-        /// A slice of a pack; nil: the partition is done.
+        /// A slice of a pack, and where the next one begins: an object with many revisions may take several. Nil: the
+        /// partition is done.
         case packed(next: OID?)
         /// Ids of orders that are not recorded here.
         case packOrdersSigned(unknown: [TID])

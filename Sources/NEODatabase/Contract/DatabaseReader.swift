@@ -90,6 +90,8 @@ public protocol DatabaseReader: Sendable {
 
     // MARK: Pack and maintenance
 
-    /// Pack orders with id >= `first` of these partitions of a table of `count` partitions, ascending.
+    /// Pack orders with id >= `first` of these partitions of a table of `count` partitions, ascending: those of committed
+    /// transactions. An order whose transaction may still be aborted would block all that follow (`spec/replication.md
+    /// §10.9`).
     func packOrders(from first: TID, in partitions: [PartitionID], of count: Int) throws -> [PackOrder]
 }

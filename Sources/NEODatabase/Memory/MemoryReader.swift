@@ -214,8 +214,11 @@ struct MemoryReader: DatabaseReader {
 
     func packOrders(from first: TID, in partitions: [PartitionID], of count: Int) throws -> [PackOrder] {
         try read { state in
-            state.packOrders.values[state.packOrders.lowerBound(first)...].filter {
-                count > 0 && partitions.contains($0.id.partition(of: count))
+            guard count > 0 else { return [] }
+            return state.packOrders.values[state.packOrders.lowerBound(first)...].filter { order in
+                let partition = order.id.partition(of: count)
+                return partitions.contains(partition)
+                    && state.partitions[partition]?.transactions[order.id] != nil
             }
         }
     }

@@ -9,9 +9,10 @@ extension MemoryState {
         for cell in ownCells {
             left = delete(in: cell.partition, after: tid, through: nil, limit: left)
             guard left > 0 else { return false }
-            if cell.state == .outOfDate, let known = cell.tid, known > tid {
-                cells[CellKey(partition: cell.partition, nid: cell.nid)]?.tid = tid
-            }
+            var cell = cell
+            if cell.state == .outOfDate, let known = cell.tid { cell.tid = min(known, tid) }
+            if let packed = cell.packed { cell.packed = min(packed, tid) }
+            cells[CellKey(partition: cell.partition, nid: cell.nid)] = cell
         }
         truncateTID = nil
         return true
@@ -39,24 +40,25 @@ extension MemoryState {
     }
 
     /// - Returns: where the next slice begins; nil at the end.
-    mutating func pack(_ partition: PartitionID, _ order: PackOrder, from: OID, limit: Int) -> OID? {
+    mutating func pack(_ partition: PartitionID, _ slice: PackSlice, limit: Int) -> OID? {
         guard var content = partitions[partition] else { return nil }
-        let chosen = order.isPartial ? Set(order.oids?.oids ?? []) : nil
-        var left = limit
-        var next: OID?
-        for oid in content.objects.keys[content.objects.lowerBound(from)...] where chosen?.contains(oid) ?? true {
-            guard left > 0 else {
-                next = oid
-                break
+        defer { partitions[partition] = content }
+        let chosen = slice.oids.map(Set.init)
+        var left = max(1, limit)
+        for oid in content.objects.keys[content.objects.lowerBound(slice.from)...]
+        where chosen?.contains(oid) ?? true {
+            guard left > 0 else { return oid }
+            let packed = content.objects[oid]?.keys.filter { $0 <= slice.tid } ?? []
+            let isDeleted = packed.last.map { content.objects[oid]?[$0]?.data == nil } ?? false
+            let doomed = isDeleted ? packed : packed.dropLast()
+            if doomed.isEmpty { left -= 1 }
+            for tid in doomed {
+                guard left > 0 else { return oid }
+                content.remove(oid, tid)
+                left -= 1
             }
-            left -= 1
-            let packed = content.objects[oid]?.keys.filter { $0 <= order.tid } ?? []
-            guard let last = packed.last else { continue }
-            let isDeleted = content.objects[oid]?[last]?.data == nil
-            for tid in isDeleted ? packed : packed.dropLast() { content.remove(oid, tid) }
         }
-        partitions[partition] = content
-        return next
+        return nil
     }
 
     mutating func replicate(_ chunk: DatabaseJob.ReplicationChunk) throws {

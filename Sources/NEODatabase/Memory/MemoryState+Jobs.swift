@@ -35,12 +35,12 @@ extension MemoryState {
             truncateTID = tid
         case .changePartitionTable(let change):
             try changePartitionTable(change)
-        case .truncate(let limit):
-            return .slice(isFinished: try truncate(limit: limit))
-        case .dropPartition(let partition, let limit):
-            return .slice(isFinished: delete(in: partition, after: nil, through: nil, limit: limit) > 0)
-        case .pack(let partition, let order, let from, let limit):
-            return .packed(next: pack(partition, order, from: from, limit: limit))
+        case .truncate(let budget):
+            return .slice(isFinished: try truncate(limit: budget.rows))
+        case .dropPartition(let partition, let budget):
+            return .slice(isFinished: delete(in: partition, after: nil, through: nil, limit: budget.rows) > 0)
+        case .pack(let partition, let slice, let budget):
+            return .packed(next: pack(partition, slice, limit: budget.rows))
         case .removeOrphans:
             // Data are in their records: nothing can be left over.
             return .orphans(count: 0, next: nil)

@@ -76,8 +76,13 @@ extension SQLiteReader {
         let partitions = Set(partitions)
         return try read { database in
             try database.all(
-                "SELECT tid, approved, partial, oids, pack_tid FROM pack WHERE tid >= ? ORDER BY tid",
-                .bound(first)
+                """
+                SELECT tid, approved, partial, oids, pack_tid FROM pack
+                WHERE tid >= ? AND EXISTS (SELECT 1 FROM trans WHERE partition = pack.tid % ? AND trans.tid = pack.tid)
+                ORDER BY tid
+                """,
+                .bound(first),
+                .integer(count)
             ) { row -> PackOrder? in
                 guard partitions.contains(row.tid(0).partition(of: count)) else { return nil }
                 return PackOrder(

@@ -79,19 +79,29 @@ extension SQLiteWriterMemory {
     /// - Returns: how many of the rows that follow `after` nothing refers to, and the last id of the slice.
     func removeOrphans(
         after: Int64,
-        limit: Int,
+        _ budget: WorkBudget,
         dryRun: Bool,
         _ database: GRDB.Database
     ) throws -> DatabaseJobResult.Outcome {
-        let rows = try database.all(
-            "SELECT id, EXISTS (SELECT 1 FROM obj WHERE data_id = id) FROM data WHERE id > ? ORDER BY id LIMIT ?",
-            .integer(after),
-            .integer(limit)
-        ) { (id: $0.integer(0), isUsed: $0.integer(1) != 0) }
-        let orphans = rows.filter { !$0.isUsed && references[$0.id] == nil }
-        if !dryRun {
-            for orphan in orphans { try prune(orphan.id, database) }
-        }
-        return .orphans(count: orphans.count, next: rows.count < limit ? nil : rows.last?.id)
+        var clock = WorkClock(budget)
+        var position = after
+        var count = 0
+        repeat {
+            let limit = clock.batch
+            let rows = try database.all(
+                "SELECT id, EXISTS (SELECT 1 FROM obj WHERE data_id = id) FROM data WHERE id > ? ORDER BY id LIMIT ?",
+                .integer(position),
+                .integer(limit)
+            ) { (id: $0.integer(0), isUsed: $0.integer(1) != 0) }
+            let orphans = rows.filter { !$0.isUsed && references[$0.id] == nil }
+            if !dryRun {
+                for orphan in orphans { try prune(orphan.id, database) }
+            }
+            count += orphans.count
+            guard rows.count == limit, let last = rows.last else { return .orphans(count: count, next: nil) }
+            position = last.id
+            clock.spend(rows.count)
+        } while !clock.isUsedUp
+        return .orphans(count: count, next: position)
     }
 }

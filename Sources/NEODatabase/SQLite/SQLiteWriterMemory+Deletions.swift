@@ -4,34 +4,51 @@ import NIOCore
 
 extension SQLiteWriterMemory {
     /// - Returns: whether nothing is left to truncate.
-    func truncate(limit: Int, _ database: GRDB.Database) throws -> Bool {
+    func truncate(_ budget: WorkBudget, _ database: GRDB.Database) throws -> Bool {
         let configuration = try database.configuration()
         guard let tid = configuration.truncateTID else { return true }
-        var left = limit
+        var clock = WorkClock(budget)
         for var cell in try database.cells() where cell.nid == configuration.nid {
-            left = try delete(in: cell.partition, after: tid, through: nil, limit: left, database)
-            guard left > 0 else { return false }
-            if cell.state == .outOfDate, let known = cell.tid, known > tid {
-                cell.tid = tid
-                try database.write(cell)
-            }
+            guard try delete(in: cell.partition, after: tid, through: nil, &clock, database) else { return false }
+            // What happened after it did not happen: neither progress nor packs.
+            if cell.state == .outOfDate, let known = cell.tid { cell.tid = min(known, tid) }
+            if let packed = cell.packed { cell.packed = min(packed, tid) }
+            try database.write(cell)
         }
         try database.setSetting("truncate_tid", nil)
         return true
     }
 
     /// Deletes records by (tid, oid), then transactions with their pack orders: `after` excluded, `through` included.
-    /// - Returns: how many more rows could have been deleted; 0: some may be left.
+    /// - Returns: whether all are gone; false: what was allowed is used up.
     func delete(
         in partition: PartitionID,
         after: TID?,
         through: TID?,
-        limit: Int,
+        _ clock: inout WorkClock,
         _ database: GRDB.Database
-    ) throws -> Int {
+    ) throws -> Bool {
         let bounds: [SQLArgument] = [
             .integer(partition), after.map(SQLArgument.bound) ?? .integer(Int64(-1)), .bound(through ?? .max),
         ]
+        for deleteBatch in [deleteRecords, deleteTransactions] {
+            while true {
+                let limit = clock.batch
+                let count = try deleteBatch(partition, bounds, limit, database)
+                clock.spend(count)
+                if count < limit { break }
+                guard !clock.isUsedUp else { return false }
+            }
+        }
+        return true
+    }
+
+    private func deleteRecords(
+        in partition: PartitionID,
+        _ bounds: [SQLArgument],
+        limit: Int,
+        _ database: GRDB.Database
+    ) throws -> Int {
         var records: [(oid: OID, tid: TID, dataID: Int64?)] = []
         try database.each(
             "SELECT oid, tid, data_id FROM obj WHERE partition = ? AND tid > ? AND tid <= ? ORDER BY tid, oid LIMIT ?",
@@ -42,19 +59,25 @@ extension SQLiteWriterMemory {
         }
         for record in records { try remove(record.oid, record.tid, in: partition, database) }
         for record in records { try prune(record.dataID, database) }
-        let left = limit - records.count
-        guard left > 0 else { return 0 }
+        return records.count
+    }
 
+    private func deleteTransactions(
+        in partition: PartitionID,
+        _ bounds: [SQLArgument],
+        limit: Int,
+        _ database: GRDB.Database
+    ) throws -> Int {
         var tids: [TID] = []
         try database.each(
             "SELECT tid FROM trans WHERE partition = ? AND tid > ? AND tid <= ? ORDER BY tid LIMIT ?",
-            bounds + [.integer(left)]
+            bounds + [.integer(limit)]
         ) { row in
             tids.append(row.tid(0))
             return true
         }
         for tid in tids { try removeTransaction(tid, in: partition, database) }
-        return left - tids.count
+        return tids.count
     }
 
     private func remove(_ oid: OID, _ tid: TID, in partition: PartitionID, _ database: GRDB.Database) throws {
@@ -69,51 +92,6 @@ extension SQLiteWriterMemory {
     private func removeTransaction(_ tid: TID, in partition: PartitionID, _ database: GRDB.Database) throws {
         try database.run("DELETE FROM pack WHERE tid = ?", .id(tid))
         try database.run("DELETE FROM trans WHERE partition = ? AND tid = ?", .integer(partition), .id(tid))
-    }
-
-    /// Deletes old revisions (`spec/storage.md §15.4`).
-    /// - Returns: where the next slice begins; nil at the end.
-    func pack(
-        _ partition: PartitionID,
-        _ order: PackOrder,
-        from: OID,
-        limit: Int,
-        _ database: GRDB.Database
-    ) throws -> OID? {
-        guard from.rawValue <= TID.max.rawValue else { return nil }
-        var oids: [OID]
-        if order.isPartial {
-            oids = Set(order.oids?.oids ?? []).filter { oid in
-                oid >= from && oid.rawValue <= TID.max.rawValue && oid.partition(of: partitionCount) == partition
-            }.sorted()
-        } else {
-            oids = try database.all(
-                "SELECT DISTINCT oid FROM obj WHERE partition = ? AND oid >= ? ORDER BY oid LIMIT ?",
-                .integer(partition),
-                .id(from),
-                .integer(limit + 1)
-            ) { $0.oid(0) }
-        }
-        var next: OID?
-        if oids.count > limit {
-            next = oids[limit]
-            oids.removeSubrange(limit...)
-        }
-        for oid in oids { try pack(oid, in: partition, at: order.tid, database) }
-        return next
-    }
-
-    private func pack(_ oid: OID, in partition: PartitionID, at tid: TID, _ database: GRDB.Database) throws {
-        var records = try database.all(
-            "SELECT tid, data_id FROM obj WHERE partition = ? AND oid = ? AND tid <= ? ORDER BY tid",
-            .integer(partition),
-            .id(oid),
-            .bound(tid)
-        ) { (tid: $0.tid(0), dataID: $0.optionalInteger(1)) }
-        guard let last = records.last else { return }
-        if last.dataID != nil { records.removeLast() }
-        for record in records { try remove(oid, record.tid, in: partition, database) }
-        for record in records { try prune(record.dataID, database) }
     }
 
     // MARK: Replication

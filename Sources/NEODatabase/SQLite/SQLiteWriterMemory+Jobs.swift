@@ -34,16 +34,15 @@ extension SQLiteWriterMemory {
             try database.setSetting("truncate_tid", tid.description)
         case .changePartitionTable(let change):
             try changePartitionTable(change, database)
-        case .truncate(let limit):
-            return .slice(isFinished: try truncate(limit: limit, database))
-        case .dropPartition(let partition, let limit):
-            return .slice(
-                isFinished: try delete(in: partition, after: nil, through: nil, limit: limit, database) > 0
-            )
-        case .pack(let partition, let order, let from, let limit):
-            return .packed(next: try pack(partition, order, from: from, limit: limit, database))
-        case .removeOrphans(let after, let limit, let dryRun):
-            return try removeOrphans(after: after, limit: limit, dryRun: dryRun, database)
+        case .truncate(let budget):
+            return .slice(isFinished: try truncate(budget, database))
+        case .dropPartition(let partition, let budget):
+            var clock = WorkClock(budget)
+            return .slice(isFinished: try delete(in: partition, after: nil, through: nil, &clock, database))
+        case .pack(let partition, let slice, let budget):
+            return .packed(next: try pack(partition, slice, budget, database))
+        case .removeOrphans(let after, let budget, let dryRun):
+            return try removeOrphans(after: after, budget, dryRun: dryRun, database)
         case .signPackOrders(let approved, let rejected):
             return .packOrdersSigned(
                 unknown: try sign(approved, true, database) + sign(rejected, false, database)
@@ -55,7 +54,8 @@ extension SQLiteWriterMemory {
         case .replicate(let chunk):
             try replicate(chunk, database)
         case .deleteRange(let partition, let after, let through):
-            _ = try delete(in: partition, after: after, through: through, limit: .max, database)
+            var clock = WorkClock(.rows(.max))
+            _ = try delete(in: partition, after: after, through: through, &clock, database)
         case .flush:
             break
         case .erase:

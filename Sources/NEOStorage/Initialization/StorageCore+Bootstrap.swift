@@ -48,6 +48,8 @@ extension StorageCore {
             // It may concern partitions that were discarded meanwhile. Their replication is not implemented: the cells
             // stay out of date, and keep receiving what is written.
             context.log(.debug, "partitions \(partitions) stay out of date: replication is not implemented")
+        case (.packOrders(let packed, let period), .answerPackOrders(let answer)):
+            try receivedPackOrders(answer, after: packed, period: period, &context)
         default: break
         }
     }
@@ -143,8 +145,7 @@ extension StorageCore {
         clusterState = nil
         lastPackID = .zero
         completedPackID = nil
-        dropQueue.pause()
-        isSearchingOrphans = false
+        stopBackground(&context)
         period &+= 1
     }
 }

@@ -70,7 +70,9 @@ extension StorageCore {
 
     /// One more slice of the truncation that was ordered (`spec/storage.md §18.4`).
     mutating func truncate(_ request: UInt32, _ context: inout Context) {
-        closeGate(until: submit(.truncate(limit: Self.sliceRows), then: .truncated(request: request), &context))
+        // Nobody is served meanwhile.
+        let budget = WorkBudget(rows: 100_000, milliseconds: 200)
+        closeGate(until: submit(.truncate(budget), then: .truncated(request: request), &context))
     }
 
     /// `spec/storage.md §18.5`
@@ -133,8 +135,9 @@ extension StorageCore {
         let outdated = table.cells(at: nid).filter { $0.state == .outOfDate }.map(\.partition)
         if !outdated.isEmpty { replicate(outdated, &context) }
         submit(.dropUnfinished, &context)
-        dropNext(&context)
-        reportPack(&context)
+        try advanceBackground(&context)
+        try reportPack(&context)
+        try evaluatePack(&context)
         context.log(.info, "in operation with \(readable.count { $0 }) readable cells")
     }
 }

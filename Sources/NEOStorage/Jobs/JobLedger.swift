@@ -18,7 +18,10 @@ enum Continuation: Hashable, Sendable {
     case unlocked(TTID)
     case truncated(request: UInt32)
     case dropped(PartitionID)
-    case searchedOrphans(total: Int, dryRun: Bool)
+    case packed(PartitionID)
+    /// The order that a cell completed is recorded.
+    case recordedPack(PartitionID)
+    case searchedOrphans
     /// Of the node itself.
     case identified
     case operationReady(backup: Bool)

@@ -75,11 +75,12 @@ extension StorageCore {
                 try answerLastIDs(request, &context)
             }
         case .dropped(let partition):
-            if case .slice(let isFinished) = outcome { dropped(partition, isFinished: isFinished, &context) }
-        case .searchedOrphans(let total, let dryRun):
-            if case .orphans(let count, let next) = outcome {
-                searchedOrphans(total: total + count, next: next, dryRun: dryRun, &context)
-            }
+            if case .slice(let isFinished) = outcome { try dropped(partition, isFinished: isFinished, &context) }
+        case .packed(let partition):
+            if case .packed(let next) = outcome { try packed(partition, next: next, &context) }
+        case .recordedPack(let partition): try recordedPack(partition, &context)
+        case .searchedOrphans:
+            if case .orphans(let count, let next) = outcome { try searchedOrphans(count, next: next, &context) }
         case .identified: try beginInitialisation(&context)
         case .operationReady(let backup): try beginOperation(backup: backup, &context)
         case .exit(let status): context.exit(status: status)

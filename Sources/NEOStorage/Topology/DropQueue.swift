@@ -19,6 +19,8 @@ struct DropQueue: Hashable, Sendable {
     /// It is assigned again: what remains is not deleted.
     mutating func remove(_ partition: PartitionID) {
         partitions.remove(partition)
+        // What the job under way says concerns the data before: if it is discarded again, all is looked at again.
+        if current == partition { current = nil }
     }
 
     /// Results of the jobs under way will not come.
@@ -33,8 +35,12 @@ struct DropQueue: Hashable, Sendable {
         return current
     }
 
-    mutating func completed(_ partition: PartitionID, isFinished: Bool) {
-        if current == partition { current = nil }
+    /// - Returns: whether nothing is left of it.
+    @discardableResult
+    mutating func completed(_ partition: PartitionID, isFinished: Bool) -> Bool {
+        guard current == partition else { return false }
+        current = nil
         if isFinished { partitions.remove(partition) }
+        return isFinished
     }
 }

@@ -52,7 +52,9 @@ extension StorageCore {
             &context
         )
         // Data may remain of cells that were discarded while this node was away.
-        dropQueue.replace((0..<table.partitions).filter { table.state(of: $0, at: nid) == nil })
+        let unassigned = (0..<table.partitions).filter { table.state(of: $0, at: nid) == nil }
+        dropQueue.replace(unassigned)
+        try reportKeptPartitions(unassigned, &context)
     }
 
     /// `NotifyPartitionChanges` (`spec/storage.md §14.3`).
@@ -95,14 +97,19 @@ extension StorageCore {
                 dropQueue.remove(cell.partition)
             }
         }
+        try reportKeptPartitions(own.filter { $0.state == .discarded }.map(\.partition), &context)
         guard phase == .operation else { return }
+        for cell in own where cell.state != .upToDate { try stopPacking(cell.partition, &context) }
         let lost = Set(own.filter { $0.state == .discarded || $0.state == .corrupted }.map(\.partition))
         let outdated = own.filter { $0.state == .outOfDate && previous.state(of: $0.partition, at: nid) != .outOfDate }
         for cell in own where cell.state.isReadable { transactions.replicating.remove(cell.partition) }
         if !outdated.isEmpty { replicate(outdated.map(\.partition).sorted(), &context) }
         if !lost.isEmpty { try discard(lost, of: table, &context) }
-        if own.contains(where: { previous.state(of: $0.partition, at: nid) == .outOfDate }) { reportPack(&context) }
-        dropNext(&context)
+        if !own.isEmpty {
+            try reportPack(&context)
+            try evaluatePack(&context)
+        }
+        try advanceBackground(&context)
     }
 
     /// Forgets what pending transactions do in partitions that are not ours any more (`spec/storage.md §10.5`): stores
