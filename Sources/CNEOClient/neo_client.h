@@ -237,6 +237,21 @@ neo_error *neo_transaction_check_current_serial(
     neo_transaction *transaction, const uint8_t *oid, const uint8_t *serial, neo_conflicts *conflicts);
 
 /*
+ * Has the transaction, which has not voted, carry a pack order: storages will delete the revisions that are not the last
+ * one up to `tid` of an object (that one too if it is a deletion). `tid`: at most neo_last_transaction. `oids`: oid_count
+ * times 8 bytes, at least one; NULL: all the objects.
+ */
+neo_error *neo_transaction_set_pack_order(
+    neo_transaction *transaction, const uint8_t *tid, const uint8_t *oids, size_t oid_count);
+
+/*
+ * [blocks, maybe for hours] Waits until all the storages have executed the pack order of the transaction `order`,
+ * whatever happens to the master meanwhile. At once if there is no such order, or no more. `tid` is up to where it packs:
+ * what it removed is forgotten by the cache; NULL: the cache stays as it is, and may still serve it.
+ */
+neo_error *neo_wait_for_pack(neo_client *client, const uint8_t *order, const uint8_t *tid);
+
+/*
  * [blocks] Waits for the answers to all stores, then makes the transaction durable on the storages. If conflicts.count is
  * not 0, it has not voted: resolve them, and call it again. After it succeeded with no conflict, neo_transaction_finish
  * fails only if the cluster does.

@@ -1,8 +1,8 @@
 """ZODB's own suites, on a real cluster."""
 
 from ZODB.tests import (
-    BasicStorage, ConflictResolution, MTStorage, PersistentStorage, ReadOnlyStorage, RevisionStorage, StorageTestBase,
-    Synchronization)
+    BasicStorage, ConflictResolution, MTStorage, PackableStorage, PersistentStorage, ReadOnlyStorage, RevisionStorage,
+    StorageTestBase, Synchronization)
 
 from cluster import Cluster
 
@@ -75,3 +75,12 @@ class TestTransformingWrapper(NEOTestCase, collectable(ConflictResolution.Confli
     def test_resolve(self):
         self.checkResolve()
 
+
+class TestPack(
+        NEOTestCase, collectable(PackableStorage.PackableStorage),
+        collectable(PackableStorage.PackableStorageWithOptionalGC)):
+    # It expects that unreachable objects are removed: an external tool does that.
+    testPackAllRevisions = None
+
+    def open(self, **options):
+        super().open(pack_wait=True, **options)

@@ -189,6 +189,13 @@ public struct RecordCache: Sendable {
         }
     }
 
+    /// Forgets the revisions that were followed by another one up to `tid`: a pack removes them.
+    public mutating func dropSuperseded(through tid: TID) {
+        for index in entries.indices where entries[index].isQueued && entries[index].next.map({ $0 <= tid }) ?? false {
+            remove(index)
+        }
+    }
+
     public mutating func removeAll() {
         self = RecordCache(maximumBytes: maximumBytes, lifeTime: lifeTime, maximumHistoryCount: maximumHistoryCount)
     }

@@ -7,7 +7,8 @@ from ZODB.ConflictResolution import ConflictResolvingStorage
 from ZODB.POSException import POSKeyError, ReadOnlyError, Unsupported
 from zope.interface import implementer
 
-from .app import Application
+from ._pack import tid_of_time
+from .app import Application, log
 from .exception import NEOStorageDoesNotExistError, NEOStorageNotFoundError
 
 
@@ -159,10 +160,22 @@ class Storage(ConflictResolvingStorage):
             raise ReadOnlyError()
         raise Unsupported('undo')
 
+    # Packing
+
     def pack(self, t, referencesf=None, gc=None):
+        """Orders storages to forget the revisions that were not current any more at `t`, a time in seconds.
+
+        They do it in background: with the option `pack_wait`, it returns once they all did. Unreachable objects are not
+        removed: zc.zodbdgc does that.
+        """
         if self.app.read_only:
             raise ReadOnlyError()
-        raise Unsupported('pack')
+        if gc:
+            raise NotImplementedError(
+                'gc=True: storages of NEO do not remove unreachable objects. Pack without gc; see zc.zodbdgc.')
+        if referencesf is not None and gc is None:
+            log.warning('Garbage Collection is not available in NEO, use an external tool like zc.zodbdgc.')
+        self.app.pack(min(tid_of_time(t), self.app.last_tid))
 
 
 def _check_version(version):

@@ -13,6 +13,7 @@ from ._addresses import format_address, resolve_masters
 from ._deliveries import Deliveries, Finishing
 from ._errors import check, exception_of
 from ._library import conflicts_of, ffi, lib
+from ._pack import PackMixin
 from .exception import NEOStorageClosed, NEOStorageError
 
 log = logging.getLogger('neo.client')
@@ -43,12 +44,12 @@ class Transaction:
         self.voted = False
 
 
-class Application:
+class Application(PackMixin):
     """A client node of a cluster. All methods may be called by any thread."""
 
     def __init__(
         self, master_nodes, name, compress=None, logfile=None, ca=None, cert=None, key=None, cache_size=None,
-        read_only=False, ignore_wrong_checksum=False, dynamic_master_list=None, wait_timeout=None,
+        read_only=False, ignore_wrong_checksum=False, dynamic_master_list=None, wait_timeout=None, pack_wait=False,
     ):
         credentials = ca, cert, key
         if any(credentials) and not all(credentials):
@@ -60,6 +61,8 @@ class Application:
         if self.ssl:
             self.ssl_credentials = credentials
         self.read_only = bool(read_only)
+        #: Whether `pack` returns once storages have done it.
+        self.pack_wait = bool(pack_wait)
         self.nm = Nodes(self, resolve_masters(master_nodes))
         if not (self.nm.masters or dynamic_master_list):
             raise ValueError('At least one master must be defined')
