@@ -29,11 +29,13 @@ struct SQLRow {
     }
 
     func checksum(_ column: Int32) throws -> Checksum {
-        let bytes = blob(column)
-        guard let checksum = Checksum(bytes: bytes) else {
+        let start = sqlite3_column_blob(statement, column)
+        let count = Int(sqlite3_column_bytes(statement, column))
+        guard let checksum = Checksum(bytes: UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count))
+        else {
             throw DatabaseFailure(
                 .corrupted,
-                "expected a checksum of 20 bytes in table data, got \(bytes.readableBytes) bytes"
+                "expected a checksum of 20 bytes in table data, got \(count) bytes"
             )
         }
         return checksum

@@ -35,7 +35,10 @@ public final class SQLiteDatabase: StorageDatabase {
     public var writer: any DatabaseWriter { sqliteWriter }
 
     public func makeReader() throws -> any DatabaseReader {
-        SQLiteReader(queue: try reportingFailures { try Self.connect(location, isReadOnly: true) })
+        SQLiteReader(
+            queue: try reportingFailures { try Self.connect(location, isReadOnly: true) },
+            hot: try SQLiteHotReads(location)
+        )
     }
 
     public var device: String { String(sqliteWriter.device) }

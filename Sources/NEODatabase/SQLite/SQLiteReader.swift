@@ -2,10 +2,11 @@ import GRDB
 import NEOProtocol
 import NIOCore
 
-/// Reads a database file through a connection of its own. Each method is one statement or one transaction, so that it
+/// Reads a database file through connections of its own. Each method is one statement or one transaction, so that it
 /// sees one state.
 struct SQLiteReader: DatabaseReader {
     let queue: DatabaseQueue
+    let hot: SQLiteHotReads
 
     func read<Value>(_ body: (GRDB.Database) throws -> Value) throws -> Value {
         try queue.unsafeReentrantRead(body)
@@ -53,91 +54,23 @@ struct SQLiteReader: DatabaseReader {
 
     func load(_ oid: OID, in partition: PartitionID, _ selector: RevisionSelector) throws -> LoadOutcome {
         guard oid.rawValue <= TID.max.rawValue else { return .noSuchObject }
-        return try read { database in
-            let found: Revision?
-            switch selector {
-            case .latest:
-                found = try database.first(
-                    """
-                    SELECT tid, NULL, value_tid, data_id, compression, hash, value
-                    FROM obj LEFT JOIN data ON data.id = data_id
-                    WHERE partition = ? AND oid = ? ORDER BY tid DESC LIMIT 1
-                    """,
-                    .integer(partition),
-                    .bound(oid),
-                    row: Revision.init
-                )
-            case .at(let tid):
-                found =
-                    if tid > .max {
-                        nil
-                    } else {
-                        try database.first(
-                            """
-                            SELECT tid,
-                                (SELECT next.tid FROM obj AS next
-                                 WHERE next.partition = ?1 AND next.oid = ?2 AND next.tid > ?3
-                                 ORDER BY next.tid LIMIT 1),
-                                value_tid, data_id, compression, hash, value
-                            FROM obj LEFT JOIN data ON data.id = data_id
-                            WHERE partition = ?1 AND oid = ?2 AND tid = ?3
-                            """,
-                            .integer(partition),
-                            .bound(oid),
-                            .bound(tid),
-                            row: Revision.init
-                        )
-                    }
-            case .before(let tid) where tid > .max:
-                return try load(oid, in: partition, .latest)
-            case .before(let tid):
-                found = try database.first(
-                    """
-                    SELECT tid,
-                        (SELECT next.tid FROM obj AS next
-                         WHERE next.partition = ?1 AND next.oid = ?2 AND next.tid >= ?3
-                         ORDER BY next.tid LIMIT 1),
-                        value_tid, data_id, compression, hash, value
-                    FROM obj LEFT JOIN data ON data.id = data_id
-                    WHERE partition = ?1 AND oid = ?2 AND tid < ?3 ORDER BY tid DESC LIMIT 1
-                    """,
-                    .integer(partition),
-                    .bound(oid),
-                    .bound(tid),
-                    row: Revision.init
-                )
-            }
-            if let found { return .found(found) }
-            let exists = try database.exists(
-                "SELECT 1 FROM obj WHERE partition = ? AND oid = ? LIMIT 1",
-                .integer(partition),
-                .bound(oid)
-            )
-            return exists ? .noSuchRevision : .noSuchObject
+        switch selector {
+        case .before(let tid) where tid > .max: return try hot.load(oid, in: partition, .latest)
+        // No revision has such a TID.
+        case .at(let tid) where tid > .max:
+            return try hot.lastTID(of: oid, in: partition) == nil ? .noSuchObject : .noSuchRevision
+        default: return try hot.load(oid, in: partition, selector)
         }
     }
 
     func lastTID(of oid: OID, in partition: PartitionID) throws -> TID? {
         guard oid.rawValue <= TID.max.rawValue else { return nil }
-        return try read { database in
-            try database.first(
-                "SELECT tid FROM obj WHERE partition = ? AND oid = ? ORDER BY tid DESC LIMIT 1",
-                .integer(partition),
-                .bound(oid)
-            ) { $0.tid(0) }
-        }
+        return try hot.lastTID(of: oid, in: partition)
     }
 
     func hasRevision(of oid: OID, at tid: TID, in partition: PartitionID) throws -> Bool {
         guard oid.rawValue <= TID.max.rawValue, tid <= .max else { return false }
-        return try read { database in
-            try database.exists(
-                "SELECT 1 FROM obj WHERE partition = ? AND oid = ? AND tid = ?",
-                .integer(partition),
-                .bound(oid),
-                .bound(tid)
-            )
-        }
+        return try hot.hasRevision(of: oid, at: tid, in: partition)
     }
 
     func history(of oid: OID, in partition: PartitionID, skip: Int, limit: Int) throws -> [HistoryRecord] {

@@ -19,12 +19,22 @@ public struct Checksum: Hashable, Sendable {
 
     /// - Parameter bytes: exactly 20 bytes, else the result is nil.
     public init?(bytes: ByteBuffer) {
-        var bytes = bytes
-        guard
-            bytes.readableBytes == 20,
-            let (high, middle, low) = bytes.readMultipleIntegers(as: (UInt64, UInt64, UInt32).self)
-        else { return nil }
-        self.init(high: high, middle: middle, low: low)
+        guard let checksum = bytes.withUnsafeReadableBytes(Checksum.init(bytes:)) else { return nil }
+        self = checksum
+    }
+
+    /// - Parameter bytes: exactly 20 bytes, else the result is nil.
+    public init?(bytes: UnsafeRawBufferPointer) {
+        guard bytes.count == 20 else { return nil }
+        self.init(loading: bytes)
+    }
+
+    private init(loading bytes: UnsafeRawBufferPointer) {
+        self.init(
+            high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+            middle: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+            low: UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
+        )
     }
 
     /// Computes the checksum of `data`.
@@ -38,13 +48,7 @@ public struct Checksum: Hashable, Sendable {
     }
 
     init(_ digest: Insecure.SHA1.Digest) {
-        self = digest.withUnsafeBytes { bytes in
-            Checksum(
-                high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
-                middle: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
-                low: UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
-            )
-        }
+        self = digest.withUnsafeBytes(Checksum.init(loading:))
     }
 
     /// The 20 bytes.
