@@ -30,23 +30,18 @@ extension StoredData {
         guard count > 1, count <= Int(UInt32.max) else { return nil }
         // There is no room for a stream that would not be used: zlib stops as soon as it is too long.
         var output = ByteBufferAllocator().buffer(capacity: count - 1)
-        let isSmaller = withUnsafeTemporaryAllocation(of: z_stream.self, capacity: 1) { allocation in
-            allocation.initialize(repeating: z_stream())
-            let stream = allocation.baseAddress.unsafelyUnwrapped
-            guard deflateInit_(stream, level, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
-                return false
+        guard let compressor = Compressor.take(level: level) else { return nil }
+        defer { Compressor.giveBack(compressor) }
+        let stream = compressor.stream
+        let isSmaller = record.withUnsafeReadableBytes { input in
+            stream.setInput(input)
+            var result = Z_OK
+            output.writeWithUnsafeMutableBytes(minimumWritableBytes: count - 1) { room in
+                stream.setOutput(UnsafeMutableRawBufferPointer(rebasing: room.prefix(count - 1)))
+                result = CZlib.deflate(stream, Z_FINISH)
+                return count - 1 - Int(stream.pointee.avail_out)
             }
-            defer { deflateEnd(stream) }
-            return record.withUnsafeReadableBytes { input in
-                stream.setInput(input)
-                var result = Z_OK
-                output.writeWithUnsafeMutableBytes(minimumWritableBytes: count - 1) { room in
-                    stream.setOutput(UnsafeMutableRawBufferPointer(rebasing: room.prefix(count - 1)))
-                    result = CZlib.deflate(stream, Z_FINISH)
-                    return count - 1 - Int(stream.pointee.avail_out)
-                }
-                return result == Z_STREAM_END
-            }
+            return result == Z_STREAM_END
         }
         return isSmaller ? output : nil
     }
