@@ -109,7 +109,7 @@ public struct RecordCache: Sendable {
         return ByteBuffer(bytes: data.readableBytesView)
     }
 
-    /// Adds a revision. `data` is copied, so that it does not keep a whole network buffer alive.
+    /// Adds a revision.
     public mutating func store(_ oid: OID, _ data: ByteBuffer, serial: TID, next: TID?) {
         let cost = data.readableBytes + Self.entryBytes
         guard cost <= maximumBytes, data.readableBytes < maximumBytes else { return }
@@ -163,11 +163,8 @@ public struct RecordCache: Sendable {
     }
 
     private mutating func put(_ data: ByteBuffer, at index: Int) {
-        var copy = ByteBuffer()
-        copy.reserveCapacity(data.readableBytes)
-        copy.writeImmutableBuffer(data)
-        entries[index].data = copy
-        bytes += copy.readableBytes + Self.entryBytes
+        entries[index].data = data
+        bytes += data.readableBytes + Self.entryBytes
         access(index)
         var level = 1
         while bytes > maximumBytes, level < queues.count {

@@ -123,12 +123,12 @@ extension ClientCore {
                 return .failure(ClientError(.objectNotFound, "\(oid) was deleted by \(answer.serial)", oid: oid))
             }
             let stored = answer.storedData
-            let isDamaged = !stored.isIntact
             var data = ByteBuffer()
             do throws(CompressionError) {
                 data = try stored.record()
             } catch {
-                guard isDamaged, configuration.ignoresWrongChecksum else {
+                // A wrong checksum is accepted only by those who asked for it: see ``endRound``.
+                guard configuration.ignoresWrongChecksum, !stored.isIntact else {
                     let message = "cannot decompress \(oid) at \(answer.serial): \(error)"
                     return .failure(ClientError(.wrongChecksum, message, oid: oid, serial: answer.serial))
                 }
