@@ -17,12 +17,25 @@ import Testing
         try scenario.becomeUpToDate()
         try scenario.commitHistory()
         try scenario.sign(0x2000)
-        #expect(brief(scenario.packets()) == ["AskPackOrders"])
+        #expect(brief(scenario.packets()) == ["NotifyPackCompleted", "AskPackOrders"])
         try scenario.answer([PackScenario.order(0x2000, through: 0x1014)])
         let told = scenario.packets()
         #expect(told == [NotifyPackCompleted(tid: TID(0x2000)).packet])
         #expect(try scenario.revisions(4) == [0x1014, 0x1024])
         #expect(try scenario.packed() == [0: 0x2000, 1: 0x2000, 2: 0x2000])
+    }
+
+    @Test("A node that joins a cluster in operation says that it completed nothing once it knows of an order (P1)")
+    func joins() throws {
+        var scenario = try PackScenario()
+        try scenario.becomeUpToDate()
+        #expect(scenario.packets() == [])
+        try scenario.sign(0x2000)
+        #expect(
+            scenario.packets() == [NotifyPackCompleted(tid: .zero).packet, AskPackOrders(min: TID(1)).packet]
+        )
+        try scenario.sign(0x2000)
+        #expect(scenario.packets() == [])
     }
 
     @Test("A cell that is out of date is not packed, and holds back what is told; once readable it is packed")
@@ -32,7 +45,7 @@ import Testing
         try scenario.sign(0x2000)
         try scenario.answer([PackScenario.order(0x2000, through: 0x1014)])
         #expect(try scenario.packed() == [0: 0x2000, 1: 0x2000, 2: 0])
-        #expect(brief(scenario.packets()) == ["AskPackOrders"])
+        #expect(brief(scenario.packets()) == ["NotifyPackCompleted", "AskPackOrders"])
         try scenario.becomeUpToDate()
         #expect(brief(scenario.packets()) == ["AskPackOrders"])
         try scenario.answer([PackScenario.order(0x2000, through: 0x1014)])
@@ -56,7 +69,7 @@ import Testing
         var scenario = try PackScenario()
         for partition in 0...2 { try scenario.change(partition, to: .feeding) }
         try scenario.sign(0x2000)
-        #expect(brief(scenario.packets()) == [])
+        #expect(scenario.packets() == [NotifyPackCompleted(tid: TID(0x2000)).packet])
         #expect(scenario.base.host.exitStatus == nil)
     }
 
@@ -66,7 +79,7 @@ import Testing
         try scenario.becomeUpToDate()
         try scenario.commitHistory()
         try scenario.sign(0x2000, 0x2004)
-        #expect(scenario.packets() == [AskPackOrders(min: TID(1)).packet])
+        #expect(scenario.packets().last == AskPackOrders(min: TID(1)).packet)
         try scenario.answer([PackScenario.order(0x2000, through: 0x1004)])
         #expect(
             scenario.packets()
@@ -128,7 +141,7 @@ import Testing
         _ = scenario.packets()
         // The answer to the question of the period before comes now: it is not for this one.
         try scenario.sign(0x2000)
-        #expect(brief(scenario.packets()) == ["AskPackOrders"])
+        #expect(brief(scenario.packets()) == ["NotifyPackCompleted", "AskPackOrders"])
         try scenario.answer([PackScenario.order(0x2000, through: 0x1024)])
         #expect(try scenario.packed() == [0: 0x2000, 1: 0x2000, 2: 0x2000])
         #expect(try scenario.revisions(4) == [0x1024])

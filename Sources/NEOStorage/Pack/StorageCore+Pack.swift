@@ -14,7 +14,8 @@ extension StorageCore {
         }
         guard let last = packet.approved.max(), last > lastPackID, last <= .max else { return }
         lastPackID = last
-        if configuration.disablesPack { try reportPack(&context) } else { try evaluatePack(&context) }
+        try reportPack(&context)
+        try evaluatePack(&context)
     }
 
     /// Begins the next order that some of our cells did not execute, if there is one.
@@ -119,10 +120,13 @@ extension StorageCore {
 
     /// Tells the master what this node completed, if it changed (`spec/storage.md §15.5`). A node that does not pack must
     /// not make the others wait.
+    ///
+    /// A master does not count nodes that said nothing (`spec/master.md §13.5`): one that joins a cluster in operation says
+    /// that it completed nothing as soon as it knows of an order, or clients would be told that all is done.
     mutating func reportPack(_ context: inout Context) throws {
         guard phase == .operation, case .connected(let id) = link else { return }
         guard let completed = configuration.disablesPack ? lastPackID : try smallestPackID(),
-            completed != completedPackID ?? .zero
+            completed != completedPackID, completed > .zero || lastPackID > .zero
         else { return }
         completedPackID = completed
         connections.notify(id, NotifyPackCompleted(tid: completed), &context)
