@@ -2,10 +2,13 @@
 `reference.py`."""
 
 import itertools
+import time
+from collections import Counter
 
 import pytest
 
 from cluster import Cluster
+from databases import check_consistency, rows
 from reference import DIRECTORY, reference_control, run_client, use_ours, use_reference
 
 pytestmark = pytest.mark.skipif(DIRECTORY is None, reason='NEO_REFERENCE does not name a reference')
@@ -68,3 +71,39 @@ def test_databases_change_hands(order):
             cluster.stop()
     finally:
         cluster.close()
+
+
+@pytest.mark.parametrize('names', CLUSTERS.values(), ids=CLUSTERS)
+@pytest.mark.parametrize('client', [OURS, REFERENCE], ids=['our-client', 'reference-client'])
+def test_packs_leave_the_same(names, client):
+    """Whoever orders them, whoever executes them; first all the objects, then some of those that changed since."""
+    with make(names, replicas=1) as cluster:
+        text = run_client(cluster, OURS, 'fill', 'a')
+        storage = cluster.storage()
+        if client == OURS:
+            storage.pack(time.time() + 1)
+        else:
+            run_client(cluster, REFERENCE, 'pack')
+        storage.sync()
+        storage.app.waitForPack(storage.lastTransaction())
+        assert run_client(cluster, OURS, 'check', 'a') == run_client(cluster, REFERENCE, 'check', 'a') == text
+        run_client(cluster, OURS, 'add', 'a', '3')
+        storage.sync()
+        # The root, and what was made after it: the counter is among them.
+        oids = [oid.to_bytes(8, 'big') for oid in range(9)]
+        tid = storage.lastTransaction()
+        storage.app.waitForPack(storage.app.pack(tid, oids))
+        run_client(cluster, REFERENCE, 'add', 'a', '1')
+        storage.close()
+        cluster.stop()
+        # A storage of the reference leaves the last transactions to the next start.
+        use_ours(cluster, *(node.name for node in cluster.nodes))
+        cluster.start()
+        cluster.stop()
+        databases = [rows(node.database) for node in cluster.storage_nodes]
+    check_consistency(databases)
+    one, other = ({(row['oid'], row['tid']) for row in database['objects']} for database in databases)
+    assert one == other
+    counts = Counter(oid for oid, _ in one)
+    # What was committed after the packs was not touched.
+    assert sorted(set(counts.values())) == [1, 4] and list(counts.values()).count(4) == 1
