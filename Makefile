@@ -6,7 +6,7 @@ CONFIGURATION ?= debug
 INSTALL_CONFIGURATION ?= release
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build test demo bench format lint install clean
+.PHONY: help bootstrap build test demo bench format lint install wheel clean
 
 help:
 	@echo 'make build            build everything ($(CONFIGURATION); CONFIGURATION=release for the fast one)'
@@ -14,6 +14,7 @@ help:
 	@echo 'make demo             start a cluster, use it from Python, stop it, start it again'
 	@echo 'make bench            measure loads and commits beside ZEO and FileStorage'
 	@echo 'make format           format the sources; `make lint` only checks'
+	@echo 'make wheel            build dist/neo-*.whl, which contains the client library and the runtime of Swift'
 	@echo 'make install PREFIX=  install neo, neoctl, ..., the client library, the Python package (default: $(PREFIX))'
 
 bootstrap:
@@ -40,5 +41,8 @@ lint:
 install: bootstrap
 	@CONFIGURATION=$(INSTALL_CONFIGURATION) scripts/install '$(PREFIX)'
 
+wheel: bootstrap
+	@scripts/wheel
+
 clean:
-	rm -rf .build .venv
+	rm -rf .build .venv dist

@@ -1,5 +1,6 @@
 """A real cluster on the loopback interface, for tests: real processes, real sockets, real SQLite files."""
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -33,8 +34,10 @@ def program():
 
 
 def use_built_library():
-    """Makes `neo.client` load the library beside the executable, unless the environment says otherwise."""
-    if 'NEO_CLIENT_LIBRARY' not in os.environ:
+    """Makes `neo.client` load the library beside the executable, unless the environment or the package has one."""
+    package = importlib.util.find_spec('neo')
+    is_packaged = package is not None and (Path(package.origin).parent / 'client' / _LIBRARY).exists()
+    if 'NEO_CLIENT_LIBRARY' not in os.environ and not is_packaged:
         path = Path(program()).resolve().parent / _LIBRARY
         if path.exists():
             os.environ['NEO_CLIENT_LIBRARY'] = str(path)
