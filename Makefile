@@ -30,7 +30,7 @@ demo: bootstrap
 	@CONFIGURATION=$(CONFIGURATION) scripts/demo
 
 bench: bootstrap
-	@scripts/bench
+	@scripts/bench $(BENCH)
 
 format:
 	swift format -i -r --configuration .swift-format Package.swift Sources Tests

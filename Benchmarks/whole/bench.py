@@ -1,252 +1,172 @@
 """Loads and commits per second through the Python storage, beside ZEO and FileStorage, in one run.
 
-    python Benchmarks/whole/bench.py [--seconds 2] [--rounds 3] [--json FILE]
+    python Benchmarks/whole/bench.py [--seconds 0.5] [--rounds 5] [--only loads,commits] [--peers NEO,ZEO] [--json FILE]
 
-Limits of the machine come first: a round trip of 64 bytes over loopback TCP between two processes that do nothing else
-(blocking sockets, in Python, without Nagle's delay), and a write with fsync of 4 KiB where the databases are.
+The limits of the machine come first: see limits.py. The peers: NEO with one storage, NEO2 with two (on the same disk), ZEO
+with a FileStorage, and a FileStorage in the process itself. Every server syncs its files at each commit.
 
-What is measured, each in one thread, one after the other (medians of the rounds):
+What is measured, by one client that does one thing after the other unless it says otherwise:
 
-  loads    serial loads of records of 300 random bytes that are in no cache of the client
-  commits  transactions that change one object of 300 bytes: begin, store, vote, finish. Every server syncs its files.
+  loads              records of 300 random bytes that are in no cache of the client
+  commits            transactions that change one object of 300 bytes: begin, store, vote, finish
+  commits of 100     transactions that change 100 objects
+  loads by 4         loads by 4 threads of one process, of different objects
+  commits by 4       commits of one object by 4 threads of one process, of different objects
+  loads by 8         loads by 8 processes
+  commits by 8       commits of one object by 8 processes, of different objects
+  prefetched loads   batches of 100 objects, that are prefetched, then loaded one by one
+  large loads        records of 1 MiB of random bytes
+  large commits      commits of one object of 1 MiB
 
-The peers are measured in turn within each round, so that what else the machine does touches all of them.
+In each round the peers are measured one right after the other, in an order that changes from round to round, so that what
+else the machine does touches all of them. Ratios are the medians of the ratios within a round. The last lines give the goals
+of the project and whether this run reached them; --strict makes the exit status tell it too.
 """
 
 import argparse
 import json
 import os
-import random
-import socket
 import statistics
 import sys
 import tempfile
-import time
-from multiprocessing import get_context
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / 'python'), str(ROOT / 'python' / 'tests')]
+from clients import Clients
+from limits import RoundTrip, Sync
+from peers import LARGE_OBJECTS, LARGE_RECORD, OBJECTS, PEERS, THREADS
 
-from cluster import Cluster  # noqa: E402
-
-from ZODB.Connection import TransactionMetaData  # noqa: E402
-from ZODB.FileStorage import FileStorage  # noqa: E402
-from ZODB.utils import z64  # noqa: E402
-
-OBJECTS = 2000
-RECORD = 300
-MAXIMUM = b'\x7f' + b'\xff' * 7
-
-
-def repeated(function, seconds):
-    """Calls per second of a function of an index."""
-    count = 0
-    clock = time.perf_counter
-    begin = now = clock()
-    end = begin + seconds
-    while now < end:
-        function(count)
-        count += 1
-        now = clock()
-    return count / (now - begin)
-
-
-# The machine
-
-def _echo(listener):
-    connection, _ = listener.accept()
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    while True:
-        data = connection.recv(64)
-        if not data:
-            return
-        connection.sendall(data)
+#: Name in the report: method of `Load`.
+MEASUREMENTS = {
+    'loads': 'loads',
+    'commits': 'commits',
+    'commits of 100': 'commits_of_100',
+    f'loads by {THREADS}': 'loads_by_threads',
+    f'commits by {THREADS}': 'commits_by_threads',
+    'prefetched loads': 'prefetched_loads',
+    'large loads': 'large_loads',
+    'large commits': 'large_commits',
+}
+BY_PROCESSES = {f'{name} by {Clients.count}': name for name in ('loads', 'commits')}
+#: What bounds a measurement, and how it is called in the report.
+LIMITS = {
+    'loads': ('round trip', 'round trips'),
+    'commits': ('growing', 'growing fsyncs'),
+}
+#: Measurement of NEO, beside what, the least ratio.
+GOALS = (
+    ('loads', 'ZEO loads', 3),
+    ('loads', 'round trip', 0.4),
+    ('commits', 'ZEO commits', 1),
+)
 
 
-class RoundTrip:
-    name = 'TCP'
-
-    def __init__(self):
-        listener = socket.create_server(('127.0.0.1', 0))
-        self.process = get_context('fork').Process(target=_echo, args=(listener,), daemon=True)
-        self.process.start()
-        self.connection = socket.create_connection(listener.getsockname())
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.close()
-
-    def measure(self, seconds):
-        connection, data = self.connection, b'x' * 64
-
-        def exchange(_):
-            connection.sendall(data)
-            size = 0
-            while size < 64:
-                size += len(connection.recv(64 - size))
-        return repeated(exchange, seconds)
-
-    def close(self):
-        self.connection.close()
-        self.process.join(5)
-
-
-def measure_fsync(directory, seconds):
-    with open(os.path.join(directory, 'fsync'), 'wb', buffering=0) as file:
-        data = os.urandom(4096)
-
-        def write(_):
-            file.write(data)
-            os.fsync(file.fileno())
-        return repeated(write, seconds)
-
-
-# The peers
-
-class Peer:
-    """A storage with `OBJECTS` objects."""
-
-    def fill(self):
-        self.random = random.Random(1)
-        storage = self.storage
-        self.oids = [storage.new_oid() for _ in range(OBJECTS)]
-        self.serials = {}
-        for begin in range(0, OBJECTS, 100):
-            oids = self.oids[begin:begin + 100]
-            tid = self.commit((oid, z64) for oid in oids)
-            self.serials.update((oid, tid) for oid in oids)
-
-    def commit(self, objects):
-        storage, transaction = self.storage, TransactionMetaData()
-        storage.tpc_begin(transaction)
-        for oid, serial in objects:
-            storage.store(oid, serial, self.random.randbytes(RECORD), '', transaction)
-        storage.tpc_vote(transaction)
-        return storage.tpc_finish(transaction)
-
-    def forget(self):
-        """Empties the cache of the client."""
-
-    def measure_loads(self, seconds):
-        """Each object is loaded at most once between two times that the cache is emptied; only loads are timed."""
-        load = self.storage.loadBefore
-        clock = time.perf_counter
-        count = spent = 0
-        while spent < seconds:
-            self.forget()
-            oids = self.random.sample(self.oids, OBJECTS)
-            begin = clock()
-            for oid in oids:
-                load(oid, MAXIMUM)
-                count += 1
-                if not count % 100 and spent + clock() - begin > seconds:
-                    break
-            spent += clock() - begin
-        return count / spent
-
-    def measure_commits(self, seconds):
-        def change(_):
-            oid = self.random.choice(self.oids)
-            self.serials[oid] = self.commit([(oid, self.serials[oid])])
-        return repeated(change, seconds)
-
-    def close(self):
-        self.storage.close()
-
-
-class NEO(Peer):
-    name = 'NEO'
-
-    def __init__(self, directory):
-        self.cluster = Cluster(
-            storages=2, partitions=4, replicas=0, name='bench', directory=os.path.join(directory, 'neo')).start()
-        self.storage = self.cluster.storage()
-        self.fill()
-
-    def forget(self):
-        self.storage._cache.clear()
-
-    def close(self):
-        super().close()
-        self.cluster.close()
-
-
-class ZEO(Peer):
-    name = 'ZEO'
-
-    def __init__(self, directory):
-        import ZEO
-        os.mkdir(os.path.join(directory, 'zeo'))
-        address, self.stop = ZEO.server(
-            path=os.path.join(directory, 'zeo', 'Data.fs'), threaded=False)
-        self.storage = ZEO.client(address, cache_size=20 << 20)
-        self.fill()
-
-    def forget(self):
-        self.storage._cache.clear()
-
-    def close(self):
-        super().close()
-        self.stop()
-
-
-class File(Peer):
-    name = 'FileStorage'
-
-    def __init__(self, directory):
-        self.storage = FileStorage(os.path.join(directory, 'Data.fs'))
-        self.fill()
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--seconds', type=float, default=0.5, help='duration of one measurement (default: %(default)s)')
+    parser.add_argument('--rounds', type=int, default=5, help='default: %(default)s')
+    parser.add_argument('--peers', default=','.join(PEERS), help='default: %(default)s')
+    parser.add_argument(
+        '--only', default=','.join([*MEASUREMENTS, *BY_PROCESSES]), help='what to measure (default: %(default)s)')
+    parser.add_argument('--directory', help='where the databases are written (default: the temporary directory)')
+    parser.add_argument('--json', help='also write the numbers to this file')
+    parser.add_argument('--strict', action='store_true', help='exit with status 1 if a goal is not reached')
+    return parser.parse_args()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--seconds', type=float, default=2, help='duration of one measurement')
-    parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--directory', help='where the databases are written (default: the temporary directory)')
-    parser.add_argument('--json', help='also write the numbers to this file')
-    options = parser.parse_args()
+    options = parse()
+    kinds = options.only.split(',')
     results = {}
+    closing = []
 
     def add(name, value):
         results.setdefault(name, []).append(value)
 
     with tempfile.TemporaryDirectory(dir=options.directory, prefix='neo-bench-') as directory:
-        # The echo process is forked before anything has threads.
-        trip = RoundTrip()
-        peers = []
         try:
-            peers.append(File(directory))
-            peers.append(ZEO(directory))
-            peers.append(NEO(directory))
-            for _ in range(options.rounds):
-                add('TCP', trip.measure(options.seconds / 2))
-                add('fsync', measure_fsync(directory, options.seconds / 2))
-                for peer in peers:
-                    add(f'{peer.name} loads', peer.measure_loads(options.seconds))
-                    add(f'{peer.name} commits', peer.measure_commits(options.seconds))
+            # The echo process is forked before anything has threads.
+            trip = RoundTrip()
+            closing.append(trip)
+            sync = Sync(directory)
+            closing.append(sync)
+            peers = []
+            for name in reversed(options.peers.split(',')):
+                peers.append(PEERS[name](directory))
+                closing.append(peers[-1])
+            by_processes = [kind for kind in kinds if kind in BY_PROCESSES]
+            if by_processes:
+                clients = Clients()
+                closing.append(clients)
+            for index in range(options.rounds):
+                add('round trip', trip.measure(options.seconds / 2))
+                add('growing', sync.measure_growing(options.seconds / 2))
+                add('fixed', sync.measure_fixed(options.seconds / 2))
+                turns = [peers[(position + index) % len(peers)] for position in range(len(peers))]
+                for kind in kinds:
+                    for peer in turns:
+                        if kind in MEASUREMENTS and can(peer, kind):
+                            add(f'{peer.name} {kind}', getattr(peer.load, MEASUREMENTS[kind])(options.seconds))
+                for peer in turns:
+                    if by_processes and peer.address is not None:
+                        names = [BY_PROCESSES[kind] for kind in by_processes]
+                        sums = clients.measure(peer, names, options.seconds)
+                        for kind in by_processes:
+                            add(f'{peer.name} {kind}', sums[BY_PROCESSES[kind]])
+            memory = {peer.name: peer.peak_memory() for peer in peers}
         finally:
-            for peer in peers:
-                peer.close()
-            trip.close()
-    report(results, options)
+            for thing in reversed(closing):
+                thing.close()
+    met = report(results, memory, kinds, options)
+    if options.strict and not met:
+        sys.exit(1)
 
 
-def report(results, options):
+def can(peer, kind):
+    return kind != 'prefetched loads' or hasattr(peer.storage, 'prefetch')
+
+
+def report(results, memory, kinds, options):
+    """Prints everything; whether all the goals were reached."""
     median = {name: statistics.median(values) for name, values in results.items()}
-    trip, fsync = median['TCP'], median['fsync']
-    print(f'this machine: {os.cpu_count()} CPUs, Python {sys.version.split()[0]}; '
-          f'TCP round trip {1e6 / trip:.0f} µs (blocking Python sockets), write + fsync {1e3 / fsync:.2f} ms')
-    print(f'{options.rounds} rounds of {options.seconds} s; medians, and the range of the rounds\n')
-    neo = {kind: median[f'NEO {kind}'] for kind in ('loads', 'commits')}
-    for kind, limit, of in ('loads', trip, 'TCP round trips'), ('commits', fsync, 'fsyncs'):
-        print(f'{kind + "/s":12}{"":>10}{"range":>20}{"NEO is":>12}{"of " + of:>24}')
-        for name in 'NEO', 'ZEO', 'FileStorage':
-            value, values = median[f'{name} {kind}'], results[f'{name} {kind}']
-            spread = f'{min(values):.0f}–{max(values):.0f}'
-            print(f'  {name:12}{value:>8.0f}{spread:>20}{neo[kind] / value:>10.2f} ×{value / limit:>22.2f} ×')
+
+    def ratio(name, other):
+        """The median of the ratios of the rounds."""
+        return statistics.median(a / b for a, b in zip(results[name], results[other]))
+    print(f'this machine: {os.cpu_count()} CPUs, Python {sys.version.split()[0]}; TCP round trip '
+          f'{1e6 / median["round trip"]:.0f} µs (blocking Python sockets); 4 KiB durable in '
+          f'{1e3 / median["growing"]:.2f} ms at the end of a file, {1e3 / median["fixed"]:.2f} ms in place')
+    print(f'{options.rounds} rounds of {options.seconds:g} s; medians, and the range of the rounds\n')
+    for kind in kinds:
+        limit, of = LIMITS.get(kind, (None, None))
+        title = f'of {of}' if limit else ''
+        print(f'{kind + "/s":18}{"":>8}{"range":>18}{"NEO is":>12}{title:>24}')
+        for name in options.peers.split(','):
+            key = f'{name} {kind}'
+            if key not in results:
+                continue
+            spread = f'{min(results[key]):.0f}–{max(results[key]):.0f}'
+            line = f'  {name:16}{median[key]:>8.0f}{spread:>18}'
+            line += f'{ratio(f"NEO {kind}", key):>10.2f} ×' if f'NEO {kind}' in results else ''
+            print(line + (f'{ratio(key, limit):>22.2f} ×' if limit else ''))
         print()
+    data = (OBJECTS * 300 + LARGE_OBJECTS * LARGE_RECORD) >> 20
+    print(f'peak memory of a server with {data} MiB of data: ' + ', '.join(
+        f'{name} {memory[name]:.0f} MiB' for name in options.peers.split(',') if memory[name] is not None) + '\n')
+    trips = results['round trip']
+    if max(trips) > 2 * min(trips):
+        print(f'the round trip varied by a factor of {max(trips) / min(trips):.1f}: the machine was not idle, and the '
+              'ratios mean little')
+    met = True
+    for kind, other, goal in GOALS:
+        if f'NEO {kind}' in results and other in results:
+            found = ratio(f'NEO {kind}', other)
+            met = met and found >= goal
+            limit, of = LIMITS[kind]
+            beside = f'TCP {of}' if other == limit else other
+            print(f'{"reached" if found >= goal else "MISSED":8} NEO {kind} ≥ {goal} × {beside}: {found:.2f} ×')
     if options.json:
         with open(options.json, 'w') as file:
-            json.dump({'median': median, 'rounds': results}, file, indent=1)
+            json.dump({'median': median, 'rounds': results, 'memory': memory}, file, indent=1)
+    return met
 
 
 if __name__ == '__main__':
