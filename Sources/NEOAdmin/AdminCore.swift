@@ -104,6 +104,7 @@ public struct AdminCore: NodeCore, Sendable {
         case .closed(let id, let reason):
             if let connection = connections.closed(id) { lost(connection, "\(reason)", &context) }
         case .timerFired(let timer): fired(timer, &context)
+        case .written: break
         case .stopRequested:
             context.log(.info, "stopping: asked to")
             context.exit(status: 0)

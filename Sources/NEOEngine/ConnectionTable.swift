@@ -119,6 +119,18 @@ public struct ConnectionTable<Pending: Sendable>: Sendable {
         context.effects.append(.send(id, Frame(id: request, answer.packet)))
     }
 
+    /// Sends a packet that bears the id of a request of the peer: its answer, or one of the notifications that come
+    /// before (`spec/replication.md §3.1`).
+    public func respond<Job>(
+        _ id: ConnectionID,
+        to request: UInt32,
+        _ packet: Packet,
+        _ context: inout CoreContext<Job>
+    ) {
+        guard isOpen(id) else { return }
+        context.effects.append(.send(id, Frame(id: request, packet)))
+    }
+
     /// Answers with an error and keeps the connection.
     public func fail<Job>(
         _ id: ConnectionID,

@@ -32,6 +32,8 @@ public enum Event<JobResult: Sendable>: Sendable {
     /// The connection is over, by the peer or by an error; all that had arrived was given before. It is not sent for a
     /// connection that the core closed.
     case closed(ConnectionID, CloseReason)
+    /// All that was sent before ``Effect/notifyWhenWritten(_:)`` was given to the network.
+    case written(ConnectionID)
     /// A timer that was started fired, once.
     case timerFired(TimerID)
     /// A job is over. Jobs of one node complete in the order in which they were submitted.
@@ -67,6 +69,9 @@ public enum Effect<Job: Sendable>: Sendable {
     case connect(ConnectionID, NodeAddress)
     /// Queue a frame. Ignored if the connection is over.
     case send(ConnectionID, Frame)
+    /// Tell, by ``Event/written(_:)``, when what was sent so far does not take memory any more: for a core that has much
+    /// to send and must not do so faster than its peer reads. Nothing is told if the connection is over before.
+    case notifyWhenWritten(ConnectionID)
     /// Drop what is queued and close at once.
     case close(ConnectionID)
     /// Read nothing more, close once all that is queued was written.

@@ -108,6 +108,7 @@ public struct MasterCore: NodeCore, Sendable {
             if connections.closed(id) != nil { connectionLost(id, "\(reason)", &context) }
         case .timerFired(let timer):
             timerFired(timer, &context)
+        case .written: break
         case .stopRequested:
             leave(&context)
         }

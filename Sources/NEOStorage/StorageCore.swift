@@ -173,6 +173,7 @@ public struct StorageCore: NodeCore, Sendable {
         case .received(let id, let frame): try received(id, frame, &context)
         case .closed(let id, let reason):
             if let connection = connections.closed(id) { try lost(connection, "\(reason)", &context) }
+        case .written: break
         case .timerFired(let timer): try fired(timer, &context)
         case .jobCompleted(let result): try completed(result, &context)
         case .stopRequested:

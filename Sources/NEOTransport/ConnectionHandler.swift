@@ -37,6 +37,7 @@ final class ConnectionHandler<Core: NodeCore>: ChannelDuplexHandler {
     private var output = ByteBuffer()
     private var isTouched = false
     private var mustFlush = false
+    private var mustNotifyWhenWritten = false
     private var isReadPaused = false
     private var failure: CloseReason?
     private var closeTimeout: Scheduled<Void>?
@@ -153,6 +154,13 @@ final class ConnectionHandler<Core: NodeCore>: ChannelDuplexHandler {
         if output.readableBytes >= Self.pieceBytes { handOver() }
     }
 
+    /// The core is told when all that it sent was given to the system, or kept by no buffer of this process.
+    func notifyWhenWritten() {
+        guard state == .open else { return }
+        mustNotifyWhenWritten = true
+        touch()
+    }
+
     private func touch() {
         guard !isTouched else { return }
         isTouched = true
@@ -163,8 +171,15 @@ final class ConnectionHandler<Core: NodeCore>: ChannelDuplexHandler {
     func writeOutput() {
         isTouched = false
         handOver()
-        guard mustFlush, state != .over, let context else { return }
+        guard mustFlush || mustNotifyWhenWritten, state != .over, let context else { return }
         mustFlush = false
+        if mustNotifyWhenWritten {
+            mustNotifyWhenWritten = false
+            // Writes end in their order: an empty one ends once all those before did.
+            let promise = context.eventLoop.makePromise(of: Void.self)
+            promise.futureResult.assumeIsolated().whenSuccess { [self] in written() }
+            context.write(wrapOutboundOut(ByteBuffer()), promise: promise)
+        }
         context.flush()
         // A buffer that was written at once is used again; one that is waiting is not copied but left.
         if output.capacity > Self.keptBytes { output = ByteBuffer() } else { output.clear(minimumCapacity: 0) }
@@ -178,6 +193,12 @@ final class ConnectionHandler<Core: NodeCore>: ChannelDuplexHandler {
         output.moveReaderIndex(to: output.writerIndex)
         if output.capacity > Self.keptBytes { output = ByteBuffer() }
         checkOutput(context)
+    }
+
+    private func written() {
+        guard state == .open else { return }
+        driver.deliver(.written(id))
+        driver.endTurn()
     }
 
     private func checkOutput(_ context: ChannelHandlerContext) {

@@ -133,7 +133,7 @@ final class NodeDriver<Core: NodeCore> {
     private func run(_ event: Event<Core.JobResult>) {
         guard case .running = phase else { return }
         switch event {
-        case .received(let id, _):
+        case .received(let id, _), .written(let id):
             // It may have been closed by the core while this event waited.
             guard connections[id] != nil else { return }
         case .closed(let id, _), .connectFailed(let id, reason: _):
@@ -164,6 +164,7 @@ final class NodeDriver<Core: NodeCore> {
     private func carryOut(_ effect: Effect<Core.Job>) {
         switch effect {
         case .send(let id, let frame): connections[id]?.send(frame)
+        case .notifyWhenWritten(let id): connections[id]?.notifyWhenWritten()
         case .submit(let job): submitted.append(job)
         case .startTimer(let timer, let milliseconds): start(timer, milliseconds: milliseconds)
         case .cancelTimer(let timer): timers.removeValue(forKey: timer)?.cancel()

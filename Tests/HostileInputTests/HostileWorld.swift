@@ -70,7 +70,7 @@ struct HostileWorld<Core: NodeCore> {
             case .cancelTimer(let timer): timers.removeAll { $0 == timer }
             case .submit(let job): jobs.append(job)
             case .exit(let status): exitStatus = exitStatus ?? status
-            case .log: break
+            case .notifyWhenWritten, .log: break
             }
         }
         nanoseconds += 1_000_000

@@ -78,7 +78,7 @@ struct ScriptedCluster {
                 exitStatus = status
                 lines.append("exit \(status)")
             case .log(_, let text): logs.append(text)
-            case .listen, .submit: break
+            case .listen, .submit, .notifyWhenWritten: break
             }
         }
         wallTime += 0.01

@@ -89,6 +89,7 @@ struct StorageHost {
                 if frame.packet.payload is any RequestPayload { questions[id] = frame.id }
             case .close(let id), .closeAfterFlush(let id):
                 if open.remove(id) != nil { received[id, default: []].append(.closed) }
+            case .notifyWhenWritten: break
             case .submit(let job): jobs.append(job)
             case .startTimer(let timer, let milliseconds): timers[timer] = milliseconds
             case .cancelTimer(let timer): timers[timer] = nil

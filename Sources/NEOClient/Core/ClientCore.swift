@@ -232,7 +232,7 @@ public struct ClientCore: CallableCore {
             case Timer.stalledReads: retryStalledReads(&context)
             default: break
             }
-        case .listening, .accepted, .jobCompleted: break
+        case .listening, .accepted, .written, .jobCompleted: break
         case .stopRequested: close(&context)
         }
     }

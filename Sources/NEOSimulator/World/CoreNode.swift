@@ -111,6 +111,10 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
         case .send(let id, let frame):
             world.log.write("\(world.now) \(name) → \(id) \(frame)")
             send(frame, id)
+        case .notifyWhenWritten(let id):
+            later(world.draw(world.settings.latency)) { node in
+                if node.isLinked(id) { node.handle(.written(id), kind: 10) }
+            }
         case .close(let id): close(id, isFlushed: false)
         case .closeAfterFlush(let id): close(id, isFlushed: true)
         case .startTimer(let timer, let milliseconds):

@@ -67,6 +67,8 @@ public class SimulatedNode {
 
     func wants(_ id: ConnectionID) -> Bool { wanted.contains(id) }
 
+    func isLinked(_ id: ConnectionID) -> Bool { links[id] != nil }
+
     func nextIncoming() -> ConnectionID {
         lastIncoming += 1
         return ConnectionID(.incoming, lastIncoming)

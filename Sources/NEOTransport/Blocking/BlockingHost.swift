@@ -260,6 +260,8 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
         case .cancelTimer(let timer): timers[timer] = nil
         case .log(let level, let message):
             if logs.count < Self.maximumLogCount { logs.append((level, message)) }
+        // A client does not ask for it.
+        case .notifyWhenWritten: break
         case .listen, .exit: break
         }
     }
