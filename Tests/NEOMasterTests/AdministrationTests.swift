@@ -109,6 +109,9 @@ import Testing
                 == "S2 < NotifyPartitionChanges 3 (1 S2 U) (1 S1 D)"
         )
         #expect(cluster.tableText(2) == "U.|.U")
+        // R9: S1 lost the cell while this was on its way. It has done no wrong, and stays.
+        #expect(cluster.send("S1", NotifyReplicationDone(partition: 1, tid: .zero)) == [])
+        #expect(cluster.isConnected("S1"))
     }
 
     @Test func absentNodesMustBeNamed() {

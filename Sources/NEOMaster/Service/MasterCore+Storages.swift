@@ -127,7 +127,10 @@ extension MasterCore {
                     &context
                 )
             }
-            return refuse(source, "Non-assigned partition", &context)
+            return context.log(
+                .debug,
+                "end of replication of partition \(done.partition), discarded at \(nid), is ignored"
+            )
         }
         guard state == .outOfDate, updatable.remove(Cell(partition: done.partition, nid: nid)) != nil else {
             return context.log(.debug, "late end of replication of partition \(done.partition) at \(nid) is ignored")
