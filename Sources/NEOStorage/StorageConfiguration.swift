@@ -22,6 +22,7 @@ public struct StorageConfiguration: Hashable, Sendable {
     public var reservedBytes: UInt64
     public var limits: StorageLimits
     public var backgroundPace = BackgroundPace()
+    public var replication: ReplicationOptions
 
     public init(
         cluster: String,
@@ -33,7 +34,8 @@ public struct StorageConfiguration: Hashable, Sendable {
         disablesDropPartitions: Bool = false,
         copiedPartitions: [PartitionID] = [],
         reservedBytes: UInt64 = 0,
-        limits: StorageLimits = StorageLimits()
+        limits: StorageLimits = StorageLimits(),
+        replication: ReplicationOptions = ReplicationOptions()
     ) {
         self.cluster = cluster
         self.masters = masters
@@ -45,5 +47,6 @@ public struct StorageConfiguration: Hashable, Sendable {
         self.copiedPartitions = copiedPartitions
         self.reservedBytes = reservedBytes
         self.limits = limits
+        self.replication = replication
     }
 }

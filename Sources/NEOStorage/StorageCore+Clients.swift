@@ -21,6 +21,7 @@ extension StorageCore {
         switch peer.role {
         case .client(let nid, let isReadOnly):
             clientRequests &+= 1
+            pace.servedForeground(context.now)
             // First what costs least and comes most often.
             if case .askObject(let ask) = packet {
                 try read(.object(ask), for: id, request, isReadOnly: isReadOnly, &context)
@@ -28,7 +29,7 @@ extension StorageCore {
                 try served(id, nid, isReadOnly: isReadOnly, request, packet, &context)
             }
         case .unidentified: try introduced(id, request, packet, &context)
-        case .storage: try refused(id, request, packet, &context)
+        case .storage: try requestedByStorage(id, request, packet, &context)
         }
     }
 
@@ -89,24 +90,6 @@ extension StorageCore {
         case .askVoteTransaction(let vote): try self.vote(vote.ttid, for: id, nid, request, &context)
         case .askFinalTID(let ask): try answerFinalTID(of: ask.ttid, to: id, request, &context)
         default: break
-        }
-    }
-
-    /// Requests of another storage: this node is not a source of replication yet.
-    private mutating func refused(
-        _ id: ConnectionID,
-        _ request: UInt32,
-        _ packet: Packet,
-        _ context: inout Context
-    ) throws {
-        switch packet {
-        case .askFetchTransactions, .askFetchObjects:
-            connections.fail(id, to: request, .replicationError, "replication is not implemented", &context)
-        case .askCheckTIDRange, .askCheckSerialRange:
-            connections.fail(id, to: request, .checkingError, "checks are not implemented", &context)
-        case .closeClient: try close(id, "the storage leaves", &context)
-        case .flushLog: break
-        default: try unexpected(id, request, packet, &context)
         }
     }
 }

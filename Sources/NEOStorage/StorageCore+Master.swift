@@ -33,14 +33,15 @@ extension StorageCore {
         _ context: inout Context
     ) throws {
         switch packet {
-        case .askLockInformation(let lock): try self.lock(lock, from: id, request, &context)
+        case .askLockInformation(let lock):
+            pace.servedForeground(context.now)
+            try self.lock(lock, from: id, request, &context)
         case .notifyUnlockInformation(let unlock): try self.unlock(unlock.ttid, from: id, request, &context)
         case .startOperation(let start) where start.backup:
             _ = try setBackup(true, then: .none, &context)
         case .replicate(let order):
-            context.log(.warning, "order to replicate \(order.partitions.keys) ignored: replication is not implemented")
-        case .checkPartition(let order):
-            context.log(.warning, "order to check partition \(order.partition) ignored: checks are not implemented")
+            context.log(.warning, "order to replicate \(order.partitions.keys) ignored: backup mode is not implemented")
+        case .checkPartition(let order): try check(order, &context)
         default: try common(id, request, packet, &context)
         }
     }
@@ -68,8 +69,8 @@ extension StorageCore {
         case .askFinalTID(let ask):
             if transactions[ask.ttid] == nil, waitsForDatabase(request, packet) { return }
             try answerFinalTID(of: ask.ttid, to: id, request, &context)
-        case .abortTransaction(let abort): try self.abort(abort.ttid, &context)
-        case .notifyTransactionFinished(let finished): try abort(finished.ttid, &context)
+        case .abortTransaction(let abort): try ended(abort.ttid, at: nil, &context)
+        case .notifyTransactionFinished(let finished): try ended(finished.ttid, at: finished.tid, &context)
         case .stopOperation:
             context.log(.info, "operation is stopped")
             interrupt(&context)
@@ -111,6 +112,8 @@ extension StorageCore {
             }
         }
         try retryIdentifications(&context)
+        // A source may have come.
+        try replicateNext(&context)
         for record in information.nodes {
             guard let nid = record.nid else { continue }
             if nid == self.nid {

@@ -29,9 +29,15 @@ public struct StorageCore: NodeCore, Sendable {
     enum Pending: Hashable, Sendable {
         case identification
         /// Transactions that began before these partitions are replicated.
-        case unfinishedTransactions([PartitionID])
+        case unfinishedTransactions([PartitionID], request: UInt64)
         /// The pack order that follows the last one of our cells.
         case packOrders(after: TID, period: UInt64)
+        /// With another storage.
+        case storageIdentification(NID)
+        /// A chunk of a replication.
+        case fetch(RoundID)
+        /// A digest for the comparison of cells.
+        case check(serial: UInt64)
     }
 
     /// What is accepted from the master and from others.
@@ -65,6 +71,16 @@ public struct StorageCore: NodeCore, Sendable {
         static let unidentified = TimerID(4)
         /// Between two slices of background work.
         static let background = TimerID(5)
+        /// Sources that failed can be tried again, or there may be room on the disk again.
+        static let replication = TimerID(6)
+        /// Clients had their time.
+        static let replicationRest = TimerID(7)
+        /// The next slice of what other storages asked.
+        static let serving = TimerID(8)
+        /// Connections with other storages.
+        static let links = TimerID(9)
+        /// The next slice of an own digest.
+        static let check = TimerID(10)
     }
 
     static let identificationMilliseconds: UInt64 = 10_000
@@ -129,6 +145,17 @@ public struct StorageCore: NodeCore, Sendable {
     var delayedReads = DelayedQueue<DelayedRead>()
     var delayedWrites = DelayedQueue<DelayedWrite>()
 
+    // Other storages.
+    var links = StorageLinks()
+    var replicator: Replicator
+    var replicationQueue = ReplicationQueue()
+    var serving = ServedRequests()
+    var pace = ReplicationPace()
+    /// Comparisons of cells that were ordered.
+    var checkOrders: Deque<CheckPartition> = []
+    var currentCheck: ReplicaCheck?
+    var lastCheck: UInt64 = 0
+
     /// - Parameter reader: of the database whose writer completes the jobs.
     public init(_ configuration: StorageConfiguration, reader: any DatabaseReader) {
         self.configuration = configuration
@@ -136,6 +163,7 @@ public struct StorageCore: NodeCore, Sendable {
         address = configuration.bind
         search = PrimarySearch(masters: configuration.masters)
         space = SpaceWatch(reserve: configuration.reservedBytes)
+        replicator = Replicator(configuration.replication)
     }
 
     /// The masters known now, for the file that remembers them (`spec/tools.md §5.4`).
@@ -167,13 +195,14 @@ public struct StorageCore: NodeCore, Sendable {
         case .accepted(let id, let peer):
             try accepted(id, from: peer, &context)
         case .connected(let id):
-            if connections.connected(id) { identify(id, &context) }
+            guard connections.connected(id) else { return }
+            if let peer = links.nid(of: id) { introduce(id, to: peer, &context) } else { identify(id, &context) }
         case .connectFailed(let id, let reason):
             if let connection = connections.closed(id) { try lost(connection, reason, &context) }
         case .received(let id, let frame): try received(id, frame, &context)
         case .closed(let id, let reason):
             if let connection = connections.closed(id) { try lost(connection, "\(reason)", &context) }
-        case .written: break
+        case .written(let id): written(id, &context)
         case .timerFired(let timer): try fired(timer, &context)
         case .jobCompleted(let result): try completed(result, &context)
         case .stopRequested:
@@ -205,6 +234,13 @@ public struct StorageCore: NodeCore, Sendable {
         case Timer.flush: flushIfLate(&context)
         case Timer.unidentified: try closeUnidentified(&context)
         case Timer.background: try rested(&context)
+        case Timer.replication:
+            try replicateNext(&context)
+            try fetchNext(&context)
+        case Timer.replicationRest: replicationRested(&context)
+        case Timer.serving: try serveNext(&context)
+        case Timer.links: try checkLinks(&context)
+        case Timer.check: try digestNext(&context)
         default: break
         }
     }
@@ -222,8 +258,10 @@ public struct StorageCore: NodeCore, Sendable {
         switch connections.receive(id, frame, &context) {
         case .dropped: break
         case .packet(let request, let packet):
-            if id.direction == .incoming {
+            if id.direction == .incoming || peers[id] != nil {
                 try requested(id, request, packet, &context)
+            } else if links.nid(of: id) != nil {
+                try violation(id, request, "expected to be accepted, got \(packet.code)", &context)
             } else {
                 try told(id, request, packet, &context)
             }
@@ -290,7 +328,9 @@ public struct StorageCore: NodeCore, Sendable {
             context.cancelTimer(Timer.identification)
             context.log(.debug, "master \(connection.peer): \(reason)")
             attempt(&context)
-        default: try peerLost(connection.id, &context)
+        default:
+            try peerLost(connection.id, &context)
+            try linkLost(connection.id, reason, &context)
         }
     }
 

@@ -54,6 +54,21 @@ extension Program {
             Option("disable-pack", nil, .flag, "never process pack orders"),
             Option("disable-drop-partitions", nil, .flag, "keep the data of discarded cells"),
             Option("new-nid", nil, .flag, "get a node id for a copied database of another node, and exit"),
+            Option("replication-cells", nil, .integer, default: "4", "cells that are replicated at the same time"),
+            Option(
+                "replication-speed",
+                nil,
+                .integer,
+                default: "4096",
+                "KiB a second that replication makes at least while clients are served"
+            ),
+            Option(
+                "replication-pause",
+                nil,
+                .integer,
+                default: "20",
+                "milliseconds for which clients have priority over replication, after each of their requests; 0: never"
+            ),
             Option("dedup", nil, .flag, "objects with the same content share it; for a new database"),
             Option(
                 "disk-reserve",

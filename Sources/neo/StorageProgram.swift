@@ -33,7 +33,8 @@ enum StorageProgram {
                 disablesPack: settings.flag("disable-pack"),
                 disablesDropPartitions: settings.flag("disable-drop-partitions"),
                 copiedPartitions: copiedPartitions,
-                reservedBytes: try reservedBytes(settings)
+                reservedBytes: try reservedBytes(settings),
+                replication: try replication(settings)
             )
             let core = StorageCore(configuration, reader: reader)
             let executor = DatabaseExecutor(writer: database.writer, logger: logger)
@@ -59,6 +60,28 @@ enum StorageProgram {
             throw .invalid("disk-reserve: expected a number of MiB from 0 on, got \(mebibytes)")
         }
         return UInt64(mebibytes) << 20
+    }
+
+    private static func replication(_ settings: Settings) throws(ConfigurationError) -> ReplicationOptions {
+        var options = ReplicationOptions()
+        options.parallelCells = try number("replication-cells", 1...1000, settings) ?? options.parallelCells
+        let speed = try number("replication-speed", 1...(1 << 30), settings)
+        options.minimumBytesPerSecond = speed.map { $0 << 10 } ?? options.minimumBytesPerSecond
+        let pause = try number("replication-pause", 0...60_000, settings)
+        options.foregroundMilliseconds = pause.map { UInt64($0) } ?? options.foregroundMilliseconds
+        return options
+    }
+
+    private static func number(
+        _ name: String,
+        _ range: ClosedRange<Int>,
+        _ settings: Settings
+    ) throws(ConfigurationError) -> Int? {
+        guard let number = settings.integer(name) else { return nil }
+        guard range.contains(number) else {
+            throw .invalid("--\(name): expected \(range.lowerBound) to \(range.upperBound), got \(number)")
+        }
+        return number
     }
 
     private static var hostName: String {

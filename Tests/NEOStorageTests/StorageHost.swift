@@ -23,6 +23,7 @@ struct StorageHost {
     static let master = NodeAddress(host: "127.0.0.1", port: 10)
     static let address = NodeAddress(host: "127.0.0.1", port: 2000)
 
+    let address: NodeAddress
     var core: StorageCore
     let database: any StorageDatabase
     var writer: Writer
@@ -34,6 +35,10 @@ struct StorageHost {
     private(set) var logs: [String] = []
     private(set) var timers: [TimerID: UInt64] = [:]
     private(set) var open: Set<ConnectionID> = []
+    /// Connections to other storages that were asked for, in order.
+    private(set) var connecting: [(ConnectionID, NodeAddress)] = []
+    /// Connections whose peer has still to read what was sent.
+    private(set) var unwritten: [ConnectionID] = []
     private var received: [ConnectionID: [Received]] = [:]
     private var nextFrameID: [ConnectionID: UInt32] = [:]
     private var lastIncoming: UInt32 = 0
@@ -43,10 +48,13 @@ struct StorageHost {
         _ database: any StorageDatabase,
         writer: Writer = .immediate,
         cluster: String = "differential",
+        address: NodeAddress = Self.address,
         limits: StorageLimits = StorageLimits(),
+        replication: ReplicationOptions = ReplicationOptions(),
         reservedBytes: UInt64 = 0,
         configure: (inout StorageConfiguration) -> Void = { _ in }
     ) throws {
+        self.address = address
         self.database = database
         self.writer = writer
         var configuration = StorageConfiguration(
@@ -55,7 +63,8 @@ struct StorageHost {
             bind: NodeAddress(host: "127.0.0.1", port: 0),
             topologyPath: ["host", database.device],
             reservedBytes: reservedBytes,
-            limits: limits
+            limits: limits,
+            replication: replication
         )
         configure(&configuration)
         core = StorageCore(configuration, reader: try database.makeReader())
@@ -77,7 +86,8 @@ struct StorageHost {
     private mutating func carryOut(_ effects: [Effect<DatabaseJob>]) throws {
         for effect in effects {
             switch effect {
-            case .listen: try handle(.listening(Self.address))
+            case .listen: try handle(.listening(address))
+            case .connect(let id, let address) where address != Self.master: connecting.append((id, address))
             case .connect(let id, _):
                 masterID = id
                 open.insert(id)
@@ -87,9 +97,10 @@ struct StorageHost {
                 guard open.contains(id) else { continue }
                 received[id, default: []].append(.frame(frame))
                 if frame.packet.payload is any RequestPayload { questions[id] = frame.id }
+            case .notifyWhenWritten(let id): unwritten.append(id)
             case .close(let id), .closeAfterFlush(let id):
+                connecting.removeAll { $0.0 == id }
                 if open.remove(id) != nil { received[id, default: []].append(.closed) }
-            case .notifyWhenWritten: break
             case .submit(let job): jobs.append(job)
             case .startTimer(let timer, let milliseconds): timers[timer] = milliseconds
             case .cancelTimer(let timer): timers[timer] = nil
@@ -118,7 +129,25 @@ struct StorageHost {
         try handle(.timerFired(timer))
     }
 
+    /// Tells that all that was sent was read.
+    mutating func writeAll() throws {
+        while !unwritten.isEmpty {
+            let id = unwritten.removeFirst()
+            if open.contains(id) { try handle(.written(id)) }
+        }
+    }
+
     // MARK: Peers
+
+    /// The outcome of a connection to another storage.
+    mutating func connect(_ id: ConnectionID, succeeds: Bool = true) throws {
+        guard connecting.contains(where: { $0.0 == id }) else { return }
+        connecting.removeAll { $0.0 == id }
+        guard succeeds else { return try handle(.connectFailed(id, reason: "connection refused")) }
+        open.insert(id)
+        nextFrameID[id] = 0
+        try handle(.connected(id))
+    }
 
     mutating func accept() throws -> ConnectionID {
         lastIncoming += 1

@@ -97,6 +97,13 @@ public struct ObjectRecordID: Hashable, Comparable, Sendable {
     public static func < (left: ObjectRecordID, right: ObjectRecordID) -> Bool {
         (left.tid, left.oid) < (right.tid, right.oid)
     }
+
+    /// The smallest key behind this one, of a record that exists.
+    public var successor: ObjectRecordID {
+        oid.rawValue < TID.max.rawValue
+            ? ObjectRecordID(tid: tid, oid: OID(oid.rawValue + 1))
+            : ObjectRecordID(tid: TID(tid.rawValue &+ 1), oid: .zero)
+    }
 }
 
 /// The greatest ids.

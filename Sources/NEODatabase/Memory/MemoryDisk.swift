@@ -84,6 +84,9 @@ public final class MemoryDisk: Sendable {
         }
     }
 
+    /// Reads what is on the disk, whoever uses it.
+    public func makeInspector() -> any DatabaseReader { MemoryReader(disk: self, generation: nil) }
+
     func open(_ options: OpenOptions) throws -> Int {
         try content.withLock { content in
             guard !content.isOpen else { throw DatabaseFailure(.locked, "database is locked") }
@@ -117,9 +120,9 @@ public final class MemoryDisk: Sendable {
         }
     }
 
-    func read<Value: Sendable>(_ generation: Int, _ body: (borrowing MemoryState) throws -> Value) throws -> Value {
+    func read<Value: Sendable>(_ generation: Int?, _ body: (borrowing MemoryState) throws -> Value) throws -> Value {
         try content.withLock { content in
-            try Self.check(generation, content)
+            if let generation { try Self.check(generation, content) }
             guard let state = content.visible else { throw DatabaseFailure(.failed, "the database is not open") }
             return try body(state)
         }

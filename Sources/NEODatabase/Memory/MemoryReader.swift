@@ -4,7 +4,8 @@ import NIOCore
 /// Reads a ``MemoryDisk``.
 struct MemoryReader: DatabaseReader {
     let disk: MemoryDisk
-    let generation: Int
+    /// The process that uses the disk; nil: whatever process.
+    let generation: Int?
 
     private func read<Value: Sendable>(_ body: (borrowing MemoryState) throws -> Value) throws -> Value {
         try disk.read(generation, body)

@@ -94,7 +94,7 @@ extension StorageCore {
             try violation(id, request, message, &context)
             return .done
         }
-        guard attached[peerNID] == nil else {
+        guard attached[peerNID] == nil, packet.type == .client || accept(peerNID, on: id, &context) else {
             try violation(id, request, "\(peerNID) is already connected", &context)
             return .done
         }
@@ -105,6 +105,7 @@ extension StorageCore {
         let answer = AcceptIdentification(type: .storage, nid: ownNID, yourNID: peerNID)
         connections.answer(id, to: request, answer, &context)
         context.log(.debug, "accepted \(name(id))")
+        if packet.type == .storage { try storageConnected(peerNID, &context) }
         return .done
     }
 

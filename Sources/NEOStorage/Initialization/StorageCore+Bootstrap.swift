@@ -1,3 +1,4 @@
+import DequeModule
 import MessagePack
 import NEODatabase
 import NEOEngine
@@ -44,12 +45,18 @@ extension StorageCore {
     ) throws {
         switch (pending, packet) {
         case (.identification, .acceptIdentification(let accepted)): try self.accepted(id, accepted, &context)
-        case (.unfinishedTransactions(let partitions), .answerUnfinishedTransactions):
-            // It may concern partitions that were discarded meanwhile. Their replication is not implemented: the cells
-            // stay out of date, and keep receiving what is written.
-            context.log(.debug, "partitions \(partitions) stay out of date: replication is not implemented")
         case (.packOrders(let packed, let period), .answerPackOrders(let answer)):
             try receivedPackOrders(answer, after: packed, period: period, &context)
+        case (.unfinishedTransactions(let partitions, let request), .answerUnfinishedTransactions(let answer)):
+            try answered(answer, partitions, request: request, from: id, &context)
+        case (.storageIdentification(let peer), .acceptIdentification(let accepted)):
+            try self.accepted(id, by: peer, accepted, &context)
+        case (.check(let serial), .answerCheckTIDRange), (.check(let serial), .answerCheckSerialRange):
+            try answeredCheck(packet, serial: serial, from: id, &context)
+        case (.fetch(let round), .answerFetchTransactions(let answer)):
+            try answered(answer, of: round, from: id, &context)
+        case (.fetch(let round), .answerFetchObjects(let answer)):
+            try answered(answer, of: round, from: id, &context)
         default: break
         }
     }
@@ -60,7 +67,13 @@ extension StorageCore {
         of pending: Pending,
         _ context: inout Context
     ) throws {
+        if case .fetch(let round) = pending { return try failedFetch(round, error, from: id, &context) }
+        if case .check(let serial) = pending { return try failedCheck(error, serial: serial, from: id, &context) }
         guard let connection = connections.close(id, &context) else { return }
+        if case .storageIdentification(let peer) = pending {
+            context.log(.info, "storage \(peer) does not accept this node: \(error.code.name) \(error.message)")
+            return try lost(connection, error.message, &context)
+        }
         // The same refusal comes back every second: it is told as loud as the operator needs.
         context.log(
             error.code == .notReady ? .info : .error,
@@ -140,6 +153,12 @@ extension StorageCore {
         for ttid in transactions.ttids(where: { !$0.isVoted }) { submit(.abort(ttid), &context) }
         if unflushedSince != nil { submit(.flush, &context) }
         transactions = TransactionTable()
+        links = StorageLinks()
+        replicator = Replicator(configuration.replication)
+        replicationQueue = ReplicationQueue()
+        serving = ServedRequests()
+        checkOrders = []
+        currentCheck = nil
         delayedReads = DelayedQueue()
         delayedWrites = DelayedQueue()
         clusterState = nil

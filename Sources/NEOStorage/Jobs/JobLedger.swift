@@ -22,6 +22,10 @@ enum Continuation: Hashable, Sendable {
     /// The order that a cell completed is recorded.
     case recordedPack(PartitionID)
     case searchedOrphans
+    /// What had to be done before the replication of a cell.
+    case replicationPrepared(RoundID)
+    /// The oldest entry of the queue of replication.
+    case replicated
     /// Of the node itself.
     case identified
     case operationReady(backup: Bool)

@@ -81,6 +81,8 @@ extension StorageCore {
         case .recordedPack(let partition): try recordedPack(partition, &context)
         case .searchedOrphans:
             if case .orphans(let count, let next) = outcome { try searchedOrphans(count, next: next, &context) }
+        case .replicationPrepared(let round): try prepared(round, &context)
+        case .replicated: try replicated(&context)
         case .identified: try beginInitialisation(&context)
         case .operationReady(let backup): try beginOperation(backup: backup, &context)
         case .exit(let status): context.exit(status: status)

@@ -102,7 +102,7 @@ extension StorageCore {
         for cell in own where cell.state != .upToDate { try stopPacking(cell.partition, &context) }
         let lost = Set(own.filter { $0.state == .discarded || $0.state == .corrupted }.map(\.partition))
         let outdated = own.filter { $0.state == .outOfDate && previous.state(of: $0.partition, at: nid) != .outOfDate }
-        for cell in own where cell.state.isReadable { transactions.replicating.remove(cell.partition) }
+        stopReplicating(own.filter(\.state.isReadable).map(\.partition), &context)
         if !outdated.isEmpty { replicate(outdated.map(\.partition).sorted(), &context) }
         if !lost.isEmpty { try discard(lost, of: table, &context) }
         if !own.isEmpty {
@@ -110,6 +110,8 @@ extension StorageCore {
             try evaluatePack(&context)
         }
         try advanceBackground(&context)
+        // A source may have come.
+        try replicateNext(&context)
     }
 
     /// Forgets what pending transactions do in partitions that are not ours any more (`spec/storage.md §10.5`): stores
@@ -119,22 +121,10 @@ extension StorageCore {
         of table: PartitionTable,
         _ context: inout Context
     ) throws {
-        transactions.replicating.subtract(partitions)
+        stopReplicating(partitions.sorted(), &context)
         transactions.discard { partitions.contains(table.partition(of: $0)) }
         submit(.discardUnfinished(partitions.sorted()), &context)
         try retryWrites(&context)
         try retryReads(&context)
-    }
-
-    /// Out-of-date cells receive what is written from now on, without lock (`spec/storage.md §10.1`).
-    mutating func replicate(_ partitions: [PartitionID], _ context: inout Context) {
-        guard case .connected(let id) = link else { return }
-        transactions.replicating.formUnion(partitions)
-        connections.ask(
-            id,
-            AskUnfinishedTransactions(partitions: partitions),
-            then: .unfinishedTransactions(partitions),
-            &context
-        )
     }
 }

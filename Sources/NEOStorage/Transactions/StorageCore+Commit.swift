@@ -130,8 +130,11 @@ extension StorageCore {
     /// The end of a transaction: what waited for its locks goes on, reads first, before anything else is processed.
     mutating func ended(_ ttid: TTID, _ context: inout Context) throws {
         transactions.end(ttid)
+        try endReplications(&context)
         try retryReads(&context)
         try retryWrites(&context)
+        continueServing(rest: 0, &context)
+        try askChecked(&context)
     }
 
     /// `AskFinalTID` (`spec/storage.md §9.12`).

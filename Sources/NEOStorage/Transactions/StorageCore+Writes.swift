@@ -197,19 +197,20 @@ extension StorageCore {
         return .done
     }
 
-    private mutating func evaluate(
+    mutating func evaluate(
         _ oid: OID,
         basedOn serial: TID,
         for ttid: TTID,
         in partition: PartitionID
     ) throws -> TransactionTable.LockOutcome {
+        let isKnown = isReadable(partition) || transactions.replicated[partition] != nil
         // Taken out so that the closure, which reads this node, does not overlap its change.
         var transactions = TransactionTable()
         swap(&transactions, &self.transactions)
         defer { swap(&transactions, &self.transactions) }
         return try transactions.evaluate(oid, basedOn: serial, for: ttid, in: partition) {
             // The lock of a transaction is kept until readers see what it did: nothing newer can be on its way.
-            isReadable(partition) ? .revision(try reader.lastTID(of: oid, in: partition)) : .nonReadable
+            isKnown ? .revision(try reader.lastTID(of: oid, in: partition)) : .nonReadable
         }
     }
 

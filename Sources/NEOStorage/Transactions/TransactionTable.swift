@@ -34,6 +34,8 @@ struct TransactionTable: Sendable {
     private(set) var lockedTIDs: [TID] = []
     /// Partitions that are being replicated: objects are written there without lock (`spec/storage.md §10.1`).
     var replicating: Set<PartitionID> = []
+    /// Partitions that have all that was committed, and are not readable yet (`spec/storage.md §10.2`).
+    var replicated: [PartitionID: ReplicatedCell] = [:]
 
     subscript(ttid: TTID) -> Transaction? { transactions[ttid] }
 

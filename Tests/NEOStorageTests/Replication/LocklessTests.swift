@@ -1,0 +1,149 @@
+import NEODatabase
+import NEOEngine
+import NEOProtocol
+import NIOCore
+import Testing
+
+@testable import NEOStorage
+
+/// What clients write while a cell is replicated, and the end of the replication (`spec/storage.md §10`,
+/// `spec/replication.md §4.13`; scenarios R12 to R14 and 36 to 38 of `spec/storage.md §23`).
+@Suite struct LocklessTests {
+    /// S2 is replicated from S1; clients A and B write to it. Nothing was asked from the source yet.
+    ///
+    ///     object 1: revisions 10 and 20 at the source
+    struct Scenario {
+        var cluster: StorageCluster
+        let database: any StorageDatabase
+        let a: ConnectionID
+        let b: ConnectionID
+
+        init() throws {
+            database = try ReplicationTests.database()
+            let full = try history(1, [(0x10, [1, 2]), (0x20, [1])])
+            cluster = try StorageCluster([full, database], ["UO"])
+            cluster.lastTID = TID(0x20)
+            cluster.isMasterQuick = false
+            try cluster.start()
+            a = try cluster.client(1, at: 2)
+            b = try cluster.client(2, at: 2)
+        }
+
+        mutating func replicate() throws {
+            try cluster.answerUnfinished()
+            try cluster.run()
+        }
+
+        mutating func store(_ oid: UInt64, on serial: UInt64, _ ttid: UInt64, _ client: ConnectionID) throws -> [String]
+        {
+            try cluster.store(oid, on: serial, ttid, at: 2, client)
+        }
+
+        mutating func isDone() -> Bool { cluster.takeTrace().contains("S2 NotifyReplicationDone 0 20") }
+    }
+
+    @Test("A write without lock gets its lock at the end of the replication")
+    func lock() throws {
+        var scenario = try Scenario()
+        #expect(try scenario.store(1, on: 0x20, 0x28, scenario.a) == ["stored 0"])
+        try scenario.replicate()
+        let isDone = scenario.isDone()
+        #expect(isDone)
+        // A younger transaction waits for the lock, although the master has not declared the cell readable.
+        #expect(try scenario.store(1, on: 0x20, 0x38, scenario.b).isEmpty)
+        try scenario.cluster.lock(0x28, at: 0x30, [1], at: 2, scenario.a)
+        try scenario.cluster.unlock(0x28, at: 2)
+        #expect(scenario.cluster.answers(at: 2, scenario.b) == ["stored 30"])
+    }
+
+    @Test("R14: a write that conflicts is dropped without a trace")
+    func conflict() throws {
+        var scenario = try Scenario()
+        #expect(try scenario.store(1, on: 0x10, 0x28, scenario.a) == ["stored 0"])
+        try scenario.replicate()
+        let isDone = scenario.isDone()
+        #expect(isDone)
+        #expect(scenario.cluster.hosts[1].core.transactions[TID(0x28)]?.writes.isEmpty == true)
+        // Nobody has the lock.
+        #expect(try scenario.store(1, on: 0x20, 0x38, scenario.b) == ["stored nil"])
+        // The client resolved the conflict that the other cell told: it has to wait like others.
+        #expect(try scenario.store(1, on: 0x20, 0x28, scenario.a).isEmpty)
+        try scenario.cluster.abort(0x38, at: 2)
+        #expect(scenario.cluster.answers(at: 2, scenario.a) == ["stored nil"])
+    }
+
+    @Test("R13: with several writes of one object, the master is told once one is left", arguments: [true, false])
+    func several(olderEndsFirst: Bool) throws {
+        var scenario = try Scenario()
+        #expect(try scenario.store(1, on: 0x20, 0x28, scenario.a) == ["stored 0"])
+        #expect(try scenario.store(1, on: 0x20, 0x38, scenario.b) == ["stored 0"])
+        try scenario.replicate()
+        let isDone = scenario.isDone()
+        #expect(!isDone)
+        // The greatest one has the lock: a new transaction waits, an old one goes on without lock.
+        #expect(scenario.cluster.hosts[1].core.transactions.writeLocks[OID(1)] == TID(0x38))
+        #expect(try scenario.store(1, on: 0x20, 0x48, scenario.a).isEmpty)
+        #expect(try scenario.store(1, on: 0x20, 0x28, scenario.a) == ["stored 0"])
+        #expect(try scenario.store(1, on: 0x20, 0x18, scenario.b) == ["stored 0"])
+        try scenario.cluster.abort(0x18, at: 2)
+        if olderEndsFirst {
+            try scenario.cluster.lock(0x28, at: 0x40, [1], at: 2, scenario.a)
+            try scenario.cluster.unlock(0x28, at: 2)
+            try scenario.cluster.run()
+            // The other one is found to conflict with it.
+            let isDone = scenario.isDone()
+            #expect(isDone)
+            #expect(scenario.cluster.hosts[1].core.transactions[TID(0x38)]?.writes.isEmpty == true)
+            #expect(scenario.cluster.answers(at: 2, scenario.a) == ["stored 40"])
+        } else {
+            try scenario.cluster.abort(0x38, at: 2)
+            try scenario.cluster.run()
+            let isDone = scenario.isDone()
+            #expect(isDone)
+            #expect(scenario.cluster.hosts[1].core.transactions.writeLocks[OID(1)] == TID(0x28))
+            #expect(scenario.cluster.answers(at: 2, scenario.a).isEmpty)
+            try scenario.cluster.abort(0x28, at: 2)
+            #expect(scenario.cluster.answers(at: 2, scenario.a) == ["stored nil"])
+        }
+    }
+
+    @Test("What was voted keeps its record")
+    func voted() throws {
+        var scenario = try Scenario()
+        _ = try scenario.store(1, on: 0x20, 0x28, scenario.a)
+        try scenario.cluster.lock(0x28, at: 0x30, [1], at: 2, scenario.a)
+        try scenario.replicate()
+        let isDone = scenario.isDone()
+        #expect(isDone)
+        try scenario.cluster.unlock(0x28, at: 2)
+        try scenario.cluster.run()
+        #expect(try scenario.database.makeReader().lastTID(of: OID(1), in: 0) == TID(0x30))
+    }
+
+    @Test("A cell that becomes readable checks like the others; one that is discarded forgets")
+    func readable() throws {
+        var scenario = try Scenario()
+        try scenario.replicate()
+        let isDone = scenario.isDone()
+        #expect(isDone)
+        try scenario.cluster.change([(0, 2, .upToDate)])
+        #expect(scenario.cluster.hosts[1].core.transactions.replicated.isEmpty)
+        #expect(try scenario.store(1, on: 0x10, 0x28, scenario.a) == ["stored 20"])
+        try scenario.cluster.change([(0, 2, .discarded)])
+        #expect(try scenario.store(1, on: 0x10, 0x28, scenario.a) == ["stored 0"])
+        #expect(scenario.cluster.hosts[1].core.replicator.partitions.isEmpty)
+    }
+
+    @Test("A check without lock gets its lock, or is dropped")
+    func checks() throws {
+        var scenario = try Scenario()
+        for (oid, serial) in [(1, 0x10), (2, 0x10)] as [(UInt64, UInt64)] {
+            let check = AskCheckCurrentSerial(ttid: TID(0x28), oid: OID(oid), serial: TID(serial))
+            try scenario.cluster.hosts[1].send(check.packet, on: scenario.a)
+        }
+        try scenario.replicate()
+        let isDone = scenario.isDone()
+        #expect(isDone)
+        #expect(scenario.cluster.hosts[1].core.transactions.writeLocks == [OID(2): TID(0x28)])
+    }
+}
