@@ -4,7 +4,7 @@ import NEOSimulator
 /// `neo sim`: histories of simulated clusters, from seeds.
 enum SimulationProgram {
     static let usage = """
-        usage: neo sim [--seed N | --seeds A..B] [--storages N] [--clients N] [--seconds N] [--trace]
+        usage: neo sim [--seed N | --seeds A..B] [--storages N] [--replicas N] [--clients N] [--seconds N] [--trace]
 
         Run clusters of real nodes in one thread, under virtual time, with delays, broken connections and restarts, and
         check that counters incremented in pairs stay equal and that nothing acknowledged is lost. The same seed gives
@@ -14,6 +14,7 @@ enum SimulationProgram {
           --seed N      one history (default: 1)
           --seeds A..B  these histories, both ends included
           --storages N  number of storages (default: 2)
+          --replicas N  copies of each partition besides the first one (default: 0)
           --clients N   number of clients (default: 2)
           --seconds N   virtual seconds under faults (default: 10)
           --trace       print every event
@@ -30,6 +31,7 @@ enum SimulationProgram {
         for seed in options.seeds {
             var history = CounterPairsRun(seed: seed)
             history.storages = options.storages
+            history.replicas = options.replicas
             history.clients = options.clients
             history.duration = options.seconds * 1_000_000_000
             history.keepsText = options.isTraced
@@ -52,11 +54,14 @@ enum SimulationProgram {
     private struct Options {
         var seeds: ClosedRange<UInt64> = 1...1
         var storages = 2
+        var replicas = 0
         var clients = 2
         var seconds: UInt64 = 10
         var isTraced = false
 
-        var replayArguments: String { "--storages \(storages) --clients \(clients) --seconds \(seconds)" }
+        var replayArguments: String {
+            "--storages \(storages) --replicas \(replicas) --clients \(clients) --seconds \(seconds)"
+        }
 
         init?(_ arguments: [String]) {
             var rest = arguments[...]
@@ -77,6 +82,9 @@ enum SimulationProgram {
                 case "--storages":
                     guard let number = Int(value), (1...100).contains(number) else { return nil }
                     storages = number
+                case "--replicas":
+                    guard let number = Int(value), (0...99).contains(number) else { return nil }
+                    replicas = number
                 case "--clients":
                     guard let number = Int(value), (1...100).contains(number) else { return nil }
                     clients = number

@@ -23,4 +23,14 @@ import Testing
         #expect(report.violations.isEmpty, "\(report)\n\(report.violations.joined(separator: "\n"))")
         #expect(report.commits > 10, "\(report)")
     }
+
+    /// The same with 3 storages and a copy of each partition: at the end all the cells are up to date, and copies are equal.
+    @Test(arguments: 1...15 as ClosedRange<UInt64>)
+    func keepsReplicasEqual(seed: UInt64) {
+        var run = CounterPairsRun(seed: seed)
+        run.storages = 3
+        run.replicas = 1
+        let report = run.run()
+        #expect(report.violations.isEmpty, "\(report)\n\(report.violations.joined(separator: "\n"))")
+    }
 }

@@ -3,6 +3,7 @@ public struct CounterPairsRun: Sendable {
     public var seed: UInt64
     public var storages = 2
     public var clients = 2
+    public var replicas = 0
     public var partitions = 4
     public var pairs = 4
     /// Virtual time under faults, in nanoseconds.
@@ -37,7 +38,13 @@ public struct CounterPairsRun: Sendable {
 
     public func run() -> Report {
         let world = Simulation(seed: seed, keepsText: keepsText)
-        let cluster = SimulatedCluster(world: world, storages: storages, clients: clients, partitions: partitions)
+        let cluster = SimulatedCluster(
+            world: world,
+            storages: storages,
+            clients: clients,
+            partitions: partitions,
+            replicas: replicas
+        )
         let workload = CounterPairs(cluster, pairs: pairs)
         let faults = FaultInjector(cluster) { workload.restart($0) }
         var violations: [String] = []
@@ -65,6 +72,14 @@ public struct CounterPairsRun: Sendable {
         workload.verify(with: cluster.clients[0]) { isVerified = true }
         if !world.run(for: 120_000_000_000, until: { isVerified }) {
             violations.append("objects cannot be read after the last fault")
+        }
+        if replicas > 0 {
+            if !world.run(for: 120_000_000_000, until: { cluster.isUpToDate }) {
+                violations.append("cells are out of date at the end: \(cluster.cellNotation)")
+            }
+            // What was unlocked last is written.
+            world.run(for: 5_000_000_000)
+            violations += cluster.differences
         }
         for node in world.nodes {
             if let status = node.exitStatus { violations.append("\(node.name) exited with status \(status)") }
