@@ -47,9 +47,6 @@ DIFFERENCES = {
     ('master', 'address as str'): (_IDENTIFIED, False),
     # What is not of the type that the packet has is no packet.
     (None, 'node type as int'): (['handshake'], True),
-    # Sources of replication are not there yet.
-    ('storage', 'anonymous storage: AskFetchTransactions ok / unreadable partition'): None,
-    ('storage', 'anonymous storage: unreadable partition'): None,
     # A question about a partition that is not readable here is refused (`spec/storage.md §22.8`).
     ('storage', 'AskTIDsFrom unknown partition'): (['handshake', 'AcceptIdentification', 'Error 10'], False),
 }
@@ -234,8 +231,8 @@ PLAIN = [
 
 @pytest.fixture
 def recorded_cluster():
-    """The cluster of the records: one partition, one storage."""
-    cluster = Cluster(name='neo-test', storages=1, partitions=1)
+    """The cluster of the records: two partitions, one storage."""
+    cluster = Cluster(name='neo-test', storages=1, partitions=2)
     try:
         yield cluster.start()
     finally:
