@@ -1,7 +1,9 @@
 """Names, options, ZConfig and URIs: nothing here needs a cluster."""
 
+import importlib.metadata
 import socket
 from io import StringIO
+from pathlib import Path
 
 import pytest
 import ZConfig
@@ -121,3 +123,39 @@ def test_uri_with_tls(monkeypatch):
 def test_uri_refuses(uri):
     with pytest.raises(ValueError):
         zconfig_of(uri)
+
+
+@pytest.fixture
+def entry_points(tmp_path, monkeypatch):
+    """The entry points of the distribution, also if it is not installed."""
+    try:
+        importlib.metadata.distribution('neo')
+    except importlib.metadata.PackageNotFoundError:
+        text = (Path(__file__).parents[1] / 'pyproject.toml').read_text()
+        _, _, section = text.partition('[project.entry-points."zodburi.resolvers"]')
+        lines = [line.replace('"', '') for line in section.partition('[tool.')[0].splitlines() if '=' in line]
+        assert len(lines) == 2
+        information = tmp_path / 'neo-0.dist-info'
+        information.mkdir()
+        (information / 'METADATA').write_text('Metadata-Version: 2.1\nName: neo\nVersion: 0\n')
+        (information / 'entry_points.txt').write_text('\n'.join(['[zodburi.resolvers]', *lines]))
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def test_zodburi_finds_the_resolvers(entry_points):
+    import zodburi
+    factory, keywords = zodburi.resolve_uri(
+        'neo://my%20cluster@127.0.0.1:1?cache_size=1MB&connection_pool_size=3')
+    storage = factory()
+    assert f'{type(storage).__module__}.{type(storage).__name__}' == 'neo.client.Storage.Storage'
+    assert storage.getName() == 'NEOStorage(my cluster)'
+    storage.close()
+    assert keywords == {'pool_size': 3, 'cache_size': 10000, 'database_name': 'unnamed'}
+
+
+def test_zodburi_needs_credentials_for_neos(entry_points, monkeypatch):
+    import zodburi
+    for name in 'NEO_CA', 'NEO_CERT', 'NEO_KEY':
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match='NEO_CA'):
+        zodburi.resolve_uri('neos://c@127.0.0.1:1')
