@@ -239,6 +239,27 @@ import Testing
         #expect(cluster.isConnected("C1"))
     }
 
+    /// Found by the simulator (seed 92):
+    ///
+    /// 1. A transaction gets a TTID and is aborted. 2. The clock goes back. 3. The next one must not get the same TTID: if
+    /// the client of the first one asks how it ended, it would be told the end of the second one.
+    @Test func ttidIsNotGivenAgain() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        let aborted = cluster.begin("C1")
+        cluster.send("C1", AbortTransaction(ttid: aborted, nids: []))
+        cluster.wallTime -= 100
+        #expect(cluster.begin("C1") > aborted)
+    }
+
+    /// The same, where another master gave the TTID of which nothing is left (seed 83).
+    @Test func ttidOfAnotherMasterIsUnlikelyToBeGivenAgain() {
+        let last = TID(0x0500_0000_0000_0000)
+        var cluster = ScriptedCluster.running(lastTID: last)
+        cluster.client(1)
+        #expect(cluster.begin("C1").rawValue > last.rawValue + 2)
+    }
+
     @Test func preparedTransactionIsNotAborted() {
         var cluster = ScriptedCluster.running()
         cluster.client(1)

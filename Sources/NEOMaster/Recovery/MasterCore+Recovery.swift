@@ -9,7 +9,7 @@ extension MasterCore {
         election.role = .primary(since: timestamps.next(context.wallTime))
         recovery.isStartAllowed = false
         recovery.lastCommitPTID = 0
-        transactions = TransactionTable()
+        transactions = TransactionTable(after: transactions)
         enterRecovery(&context)
     }
 

@@ -197,7 +197,7 @@ extension MasterCore {
             }
             return transactions.wait(request.ttid, source)
         }
-        let tid: TID? = transactions.highest < request.ttid ? nil : .max
+        let tid: TID? = transactions.highestGiven < request.ttid ? nil : .max
         connections.answer(source.connection, to: source.request, AnswerFinalTID(tid: tid), &context)
     }
 }

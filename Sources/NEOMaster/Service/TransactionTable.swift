@@ -18,6 +18,16 @@ struct TransactionTable: Hashable, Sendable {
     private(set) var last = TID.zero
     private(set) var first = TID.max
     private(set) var lastOID = OID.zero
+    /// No TTID up to this one is given: they were given, or may have been by another master.
+    ///
+    /// A TTID that is given again, after the clock went back, could be asked for by the client of the first transaction,
+    /// which would take the end of the second one for that of its own.
+    private(set) var lastTTID = TTID.zero
+
+    /// - Parameter previous: what a previous period gave is not given again.
+    init(after previous: TransactionTable? = nil) {
+        if let previous { lastTTID = previous.lastTTID }
+    }
 
     subscript(ttid: TTID) -> Transaction? { transactions[ttid] }
     var isEmpty: Bool { transactions.isEmpty }
@@ -30,9 +40,16 @@ struct TransactionTable: Hashable, Sendable {
         return max(last, transactions.keys.last ?? .zero, queued ?? .zero)
     }
 
+    /// No TID or TTID up to this one is given.
+    var highestGiven: TID { max(highest, lastTTID) }
+
     /// What verification found in the databases.
-    mutating func recovered(last: TID, lastOID: OID, first: TID) {
+    /// - Parameter margin: what is left out after the last transaction, since another master may have given these TTIDs
+    ///   to transactions of which nothing is left; 2^-32 minutes.
+    mutating func recovered(last: TID, lastOID: OID, first: TID, lastTTID: TTID, margin: Int64) {
         self.last = last
+        let given = max(self.lastTTID, lastTTID)
+        self.lastTTID = last == .zero ? given : max(given, last.advanced(by: margin) ?? last)
         self.lastOID = lastOID
         self.first = first
     }
@@ -69,10 +86,11 @@ struct TransactionTable: Hashable, Sendable {
             if transactions.count == 1, let only = transactions.values.first, only.isTIDChosen, only.commit == nil {
                 throw Refusal(text: Self.noConcurrency)
             }
-            guard let next = TID.next(now: now, last: highest) else {
-                throw Refusal(text: "no TID is left after \(highest)")
+            guard let next = TID.next(now: now, last: highestGiven) else {
+                throw Refusal(text: "no TID is left after \(highestGiven)")
             }
             ttid = next
+            lastTTID = next
         }
         transactions[ttid] = Transaction(
             ttid: ttid,

@@ -13,7 +13,7 @@ extension MasterCore {
             connections.notify(connection, NotifyClusterInformation(state: .verifying), &context)
             if node.type == .storage { connections.notify(connection, fullTable, &context) }
         }
-        transactions = TransactionTable()
+        transactions = TransactionTable(after: transactions)
         delayed = []
         packs = PackOrders()
         verification = Verification()
@@ -122,11 +122,16 @@ extension MasterCore {
         if verification.answered(nid) { askPackOrders(&context) }
     }
 
+    /// About 15 ms.
+    private static var maximumMargin: Int64 { 1 << 20 }
+
     private mutating func askPackOrders(_ context: inout Context) {
         transactions.recovered(
             last: verification.lastTID,
             lastOID: verification.lastOID,
-            first: verification.firstTID
+            first: verification.firstTID,
+            lastTTID: verification.lastTTID,
+            margin: Int64.random(in: 1...Self.maximumMargin, using: &context.random)
         )
         if let tid = recovery.truncateTID {
             context.log(.info, "the database is truncated after \(tid)")

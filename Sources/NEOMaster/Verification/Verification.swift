@@ -109,6 +109,9 @@ struct Verification: Hashable, Sendable {
             .sorted { $0.tid < $1.tid }
     }
 
+    /// The greatest TTID among all of them.
+    var lastTTID: TTID { voted.keys.max() ?? .zero }
+
     /// Transactions whose commit was not decided: storages drop them when they start.
     var dropped: [TTID] { voted.keys.filter { decided[$0] == nil }.sorted() }
 
