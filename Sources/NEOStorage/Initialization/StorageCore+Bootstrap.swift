@@ -79,6 +79,13 @@ extension StorageCore {
             error.code == .notReady ? .info : .error,
             "master \(connection.peer): \(error.code.name) \(error.message)"
         )
+        if case .identification = pending, error.code == .protocolError, nid != nil,
+            try reader.configuration().ptid == nil
+        {
+            // While several masters are candidates each gives ids of its own, so that two storages may have the same one.
+            // It means nothing as long as there is no partition table: the next master gives another one (`§18.4`).
+            nid = nil
+        }
         try lost(connection, error.message, &context)
     }
 
