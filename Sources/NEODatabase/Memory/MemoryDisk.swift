@@ -43,10 +43,18 @@ public final class MemoryDisk: Sendable {
         var generation = 0
         var isOpen = false
 
+        // In place: taking the state out of its optional and putting it back is compiled wrongly by Swift 6.3 with
+        // optimisation, and a copy would cost the whole database at each batch.
         mutating func applyToDurable(_ change: Change) {
-            guard var state = durable.take() else { return }
-            change.apply(to: &state)
-            durable = state
+            guard durable != nil else { return }
+            change.apply(to: &durable!)
+        }
+
+        /// A batch failed: none of it is there.
+        mutating func rollBack() {
+            visible = durable
+            guard visible != nil else { return }
+            for change in unsynced { change.apply(to: &visible!) }
         }
     }
 
@@ -131,14 +139,16 @@ public final class MemoryDisk: Sendable {
     func perform(_ generation: Int, _ jobs: [DatabaseJob]) throws -> [DatabaseJobResult] {
         try content.withLock { content in
             try Self.check(generation, content)
-            guard var state = content.visible.take() else {
-                throw DatabaseFailure(.failed, "the database is not open")
-            }
-            defer { content.visible = state }
+            guard content.visible != nil else { throw DatabaseFailure(.failed, "the database is not open") }
             var results: [DatabaseJobResult] = []
             results.reserveCapacity(jobs.count)
-            for job in jobs {
-                results.append(DatabaseJobResult(id: job.id, outcome: try state.apply(job.operation)))
+            do {
+                for job in jobs {
+                    results.append(DatabaseJobResult(id: job.id, outcome: try content.visible!.apply(job.operation)))
+                }
+            } catch {
+                content.rollBack()
+                throw error
             }
             content.unsynced.append(.batch(jobs.map(\.operation)))
             if jobs.contains(where: \.operation.isDurable) {
