@@ -53,7 +53,8 @@ enum {
     NEO_CLOSED = 16,
     NEO_FORKED = 17,
     NEO_INTERRUPTED = 18,           /* the callback `interrupted` asked to stop waiting */
-    NEO_INTERNAL_ERROR = 19
+    NEO_INTERNAL_ERROR = 19,
+    NEO_NOT_UNDOABLE = 20            /* objects were changed later in a way that can not be merged, or packed */
 };
 
 typedef struct {
@@ -224,6 +225,16 @@ neo_error *neo_transaction_store(
     const uint8_t *data, int64_t length, neo_conflicts *conflicts);
 
 /*
+ * [blocks like neo_transaction_store] Stores a record that was committed elsewhere, on top of whatever is current here, in
+ * a transaction that began with the tid that it had there. `data` is NULL for a deletion. `serial` is a guess at the
+ * current revision (zeros if there is none): a right one saves a round trip. `data_tid` is NULL, or an earlier revision of
+ * the object with the same data: it has to exist here (NEO_UNDO_PACK).
+ */
+neo_error *neo_transaction_restore(
+    neo_transaction *transaction, const uint8_t *oid, const uint8_t *serial,
+    const uint8_t *data, int64_t length, const uint8_t *data_tid, neo_conflicts *conflicts);
+
+/*
  * [blocks like neo_transaction_store] Stores what merges a conflict: `serial` is that of the conflict. It may report new
  * conflicts, about the same object too. When the caller needs to read the revisions to merge, neo_load_serial of
  * conflict.serial succeeds without further ado: its invalidation was delivered before the conflict is reported.
@@ -269,6 +280,143 @@ void neo_transaction_abort(neo_transaction *transaction);
 
 /* Frees the handle; aborts the transaction if it did not end. Valid after neo_client_close. NULL is accepted. */
 void neo_transaction_release(neo_transaction *transaction);
+
+/* ---- Undoing ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * [blocks] Waits until all stores of the transaction are answered. If conflicts.count is not 0: resolve them, and call it
+ * again.
+ */
+neo_error *neo_transaction_drain(neo_transaction *transaction, neo_conflicts *conflicts);
+
+typedef struct {
+    uint8_t oid[8];
+    uint8_t current[8];             /* the revision that the transaction sees, maybe its own: the base of what is to be stored */
+    const uint8_t *committed;       /* its record */
+    int64_t committed_length;
+    const uint8_t *undone;          /* the record before the undone transaction */
+    int64_t undone_length;
+} neo_overtaken;
+
+typedef struct {
+    const uint8_t *oids;            /* all the objects that the undo changes: oid_count times 8 bytes */
+    int64_t oid_count;
+    const neo_overtaken *overtaken; /* objects that were changed again later: to be merged, and given to neo_transaction_store */
+    int64_t overtaken_count;
+    neo_conflicts conflicts;        /* released apart, by neo_conflicts_release */
+    void *owner;                    /* what neo_undo_release releases */
+} neo_undo;
+
+void neo_undo_release(neo_undo *undo);
+
+/*
+ * [blocks] Takes back what the committed transaction `tid` did, as a part of `transaction`, all of whose stores must be
+ * answered (neo_transaction_drain). Several undos can be done in one transaction. NEO_TRANSACTION_NOT_FOUND,
+ * NEO_NOT_UNDOABLE, NEO_UNDO_PACK; after an error the transaction can only be aborted.
+ */
+neo_error *neo_transaction_undo(neo_transaction *transaction, const uint8_t *tid, neo_undo *undo);
+
+/* ---- What was committed ----------------------------------------------------------------------------------------- */
+
+/*
+ * All these functions block; they ask storages and leave the record cache alone. Those about long lists give the first
+ * part of them, about as much as asked, and never an empty part before the end.
+ */
+
+typedef struct {
+    const uint8_t *bytes;           /* count times 8 bytes */
+    int64_t count;
+    int32_t has_next;
+    uint8_t next[8];                /* if has_next: from where to go on */
+    void *owner;                    /* what neo_identifiers_release releases */
+} neo_identifiers;
+
+void neo_identifiers_release(neo_identifiers *identifiers);
+
+/* tids from `start` to `stop`, both included, ascending. None: there are no more. */
+neo_error *neo_tids_from(
+    neo_client *client, const uint8_t *start, const uint8_t *stop, int64_t count, neo_identifiers *tids);
+
+/* The newest tids, in descending order: at least `count`, and has_next is not 0, unless they are all there are. */
+neo_error *neo_tids_newest(neo_client *client, int64_t count, neo_identifiers *tids);
+
+/* oids of the objects that exist at `tid`, from `start` on, ascending. */
+neo_error *neo_oids_from(
+    neo_client *client, const uint8_t *tid, const uint8_t *start, int64_t count, neo_identifiers *oids);
+
+typedef struct {
+    uint8_t tid[8];
+    const uint8_t *user;
+    int64_t user_length;
+    const uint8_t *description;
+    int64_t description_length;
+    const uint8_t *extension;
+    int64_t extension_length;
+    int32_t is_packed;
+    const uint8_t *oids;            /* what it wrote, deleted, or only checked: oid_count times 8 bytes */
+    int64_t oid_count;
+} neo_transaction_information;
+
+typedef struct {
+    const neo_transaction_information *transactions;
+    int64_t count;
+    void *owner;                    /* what neo_transactions_release releases */
+} neo_transactions;
+
+void neo_transactions_release(neo_transactions *transactions);
+
+/*
+ * The metadata of the transactions `tids` (count times 8 bytes): of the first ones, about maximum_bytes of them, at least
+ * of one. NEO_TRANSACTION_NOT_FOUND if one of these does not exist.
+ */
+neo_error *neo_transactions_load(
+    neo_client *client, const uint8_t *tids, int64_t count, int64_t maximum_bytes, neo_transactions *transactions);
+
+typedef struct {
+    uint8_t tid[8];
+    int64_t size;                   /* of the record as it is stored; 0 for a deletion */
+} neo_history_entry;
+
+typedef struct {
+    const neo_history_entry *entries;
+    int64_t count;
+    void *owner;                    /* what neo_history_release releases */
+} neo_history;
+
+void neo_history_release(neo_history *history);
+
+/* The revisions of an object, the newest first, at most `count`. NEO_OBJECT_NOT_FOUND, NEO_REVISION_NOT_FOUND. */
+neo_error *neo_history_load(neo_client *client, const uint8_t *oid, int64_t count, neo_history *history);
+
+enum {
+    NEO_REVISION_RECORD = 0,
+    NEO_REVISION_DELETION = 1,      /* the object was deleted, or its creation undone: no data */
+    NEO_REVISION_MISSING = 2        /* packed, or the transaction only checked the object */
+};
+
+typedef struct {
+    int32_t kind;
+    const uint8_t *data;
+    int64_t length;
+    int32_t has_data_tid;
+    uint8_t data_tid[8];            /* if has_data_tid: the earlier revision with the same data (an undo) */
+} neo_revision;
+
+typedef struct {
+    const neo_revision *revisions;
+    int64_t count;
+    void *owner;                    /* what neo_revisions_release releases */
+} neo_revisions;
+
+void neo_revisions_release(neo_revisions *revisions);
+
+/*
+ * Exact revisions: oids and tids are count times 8 bytes each. It gives the first ones, about maximum_bytes of records,
+ * at least one.
+ */
+neo_error *neo_revisions_load(
+    neo_client *client, const uint8_t *oids, const uint8_t *tids, int64_t count, int64_t maximum_bytes,
+    neo_revisions *revisions);
 
 /* ---- Looking inside --------------------------------------------------------------------------------------------- */
 

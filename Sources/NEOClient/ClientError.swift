@@ -49,6 +49,8 @@ public struct ClientError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let interrupted = Code(rawValue: 18)
         /// A defect of the client itself.
         public static let internalError = Code(rawValue: 19)
+        /// The transaction cannot be undone: objects were changed later, or packed.
+        public static let notUndoable = Code(rawValue: 20)
     }
 
     public var code: Code
@@ -88,7 +90,6 @@ public struct ClientError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String { message }
 
-    static let masterClosed = ClientError(.unavailable, "connection to primary master node closed")
     static let closed = ClientError(.closed, "the client is closed")
 
     /// The error of a node to a request.

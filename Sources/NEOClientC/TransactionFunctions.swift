@@ -57,6 +57,25 @@ public func transactionStore(
     }
 }
 
+@_cdecl("neo_transaction_restore")
+public func transactionRestore(
+    _ transaction: OpaquePointer?,
+    _ oid: UnsafePointer<UInt8>?,
+    _ serial: UnsafePointer<UInt8>?,
+    _ data: UnsafePointer<UInt8>?,
+    _ length: Int64,
+    _ dataTID: UnsafePointer<UInt8>?,
+    _ conflicts: UnsafeMutablePointer<neo_conflicts>?
+) -> UnsafeMutablePointer<neo_error>? {
+    attempt { () throws(ClientError) in
+        let transaction = try required(TransactionHandle.of(transaction))
+        let record = data.map { buffer($0, length) }
+        let dataTID = dataTID.map { TID(read($0)) }
+        let found = try transaction.restore(OID(read(oid)), base: TID(read(serial)), record, dataTID: dataTID)
+        give(found, to: conflicts)
+    }
+}
+
 @_cdecl("neo_transaction_resolve")
 public func transactionResolve(
     _ transaction: OpaquePointer?,

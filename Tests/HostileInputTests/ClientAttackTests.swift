@@ -47,12 +47,21 @@ import Testing
                 case 7, 8: core.vote(operation, transaction, &context)
                 case 9: core.finish(operation, transaction, &context)
                 case 10: core.abort(transaction, &context)
-                case 11: core.history(operation, oid, first: 0, last: 10, &context)
-                case 12: core.tids(operation, partition: 0, from: .zero, to: .max, count: 10, &context)
-                case 13: core.oids(operation, partition: 0, from: .zero, at: .max, count: 10, &context)
+                case 11:
+                    let requests: [ReadRequest] = [
+                        .history(AskObjectHistory(oid: oid, first: 0, last: 10)),
+                        .tidsFrom(AskTIDsFrom(min: .zero, max: .max, length: 10, partition: 0)),
+                        .oidsFrom(AskOIDsFrom(partition: 0, length: 10, min: .zero, tid: .max)),
+                    ]
+                    core.read(operation, requests, &context)
+                case 12:
+                    let request = AskObjectUndoSerial(ttid: tid, limit: tid, undone: tid, oids: [oid])
+                    core.read(operation, [.undoSerials(request)], seeing: transaction, &context)
+                case 13: core.drain(operation, transaction, &context)
                 case 14: core.newOID(operation, &context)
                 case 15: core.packOrders(operation, from: .zero, &context)
-                case 16: core.transactionInformation(operation, tid, &context)
+                case 16:
+                    core.read(operation, [.transaction(AskTransactionInformation(tid: tid))], &context)
                 default: core.load(operation, oid, .current, &context)
                 }
             }

@@ -29,6 +29,33 @@ extension Client {
             }
         }
 
+        /// Stores a record that was committed elsewhere on top of whatever is current, in a transaction that began with
+        /// the TID that it had there.
+        /// - Parameters:
+        ///   - base: a guess at the current revision, which saves a round trip.
+        ///   - dataTID: an earlier revision with the same data, of which pack must know. It has to exist.
+        public func restore(
+            _ oid: OID,
+            base: TID,
+            _ record: ByteBuffer?,
+            dataTID: TID? = nil
+        ) throws(ClientError) -> [Conflict] {
+            let stored = ClientCore.prepare(record, client.configuration.compression)
+            return try conflicts { core, operation, context in
+                core.store(
+                    operation,
+                    self.id,
+                    oid,
+                    base: base,
+                    record: record,
+                    stored: stored,
+                    dataTID: dataTID,
+                    isRestored: true,
+                    &context
+                )
+            }
+        }
+
         /// Stores what merges a conflict.
         public func resolve(_ oid: OID, _ record: ByteBuffer) throws(ClientError) -> [Conflict] {
             let stored = ClientCore.prepare(record, client.configuration.compression)
@@ -68,7 +95,7 @@ extension Client {
             try? client.host.perform { core, context in core.abort(self.id, &context) }
         }
 
-        private func conflicts(
+        func conflicts(
             _ start: (inout ClientCore, OperationID, inout CoreContext<Never>) -> Void
         ) throws(ClientError) -> [Conflict] {
             switch try client.call(start) {

@@ -12,7 +12,7 @@ extension ClientCore {
         transaction.isStored = true
         transaction.phase = .voting(operation)
         guard let partitions else {
-            transaction.failure = .masterClosed
+            transaction.failure = masterLost
             return advance(&transaction, &context)
         }
         guard transaction.written.count <= ClientConfiguration.maximumObjects else {
@@ -27,12 +27,12 @@ extension ClientCore {
             user: transaction.user,
             description: transaction.description,
             extensionData: transaction.extensionData,
-            oids: Array(transaction.written.keys),
+            oids: transaction.writtenOIDs,
             pack: transaction.pack
         )
         let nids = write(.transaction(request), to: partition, &transaction, &context)
         guard !nids.isEmpty else {
-            transaction.failure = Self.notWritable(partition)
+            transaction.failure = notWritable(partition)
             return advance(&transaction, &context)
         }
         for nid in Array(transaction.nodes.keys) where !nids.contains(nid) {
@@ -54,7 +54,7 @@ extension ClientCore {
         }
         guard !failed.isEmpty else { return voted(operation, &transaction) }
         guard let partitions, masterConnection == transaction.master else {
-            transaction.failure = .masterClosed
+            transaction.failure = masterLost
             return advance(&transaction, &context)
         }
         for (partition, nids) in transaction.partitions {
@@ -64,7 +64,7 @@ extension ClientCore {
                     && !(transaction.lockless[partition]?.contains(cell.nid) ?? false)
             }
             guard isLocked else {
-                transaction.failure = ClientError(.unavailable, "partition \(partition) not fully write-locked")
+                transaction.failure = notLocked(partition)
                 return advance(&transaction, &context)
             }
         }
@@ -98,7 +98,7 @@ extension ClientCore {
             return fail(operation, ClientError(.transactionState, "the transaction is not voted"))
         }
         guard masterConnection == transaction.master else {
-            return fail(operation, transaction.failure ?? .masterClosed)
+            return fail(operation, transaction.failure ?? masterLost)
         }
         if let failure = transaction.failure { return fail(operation, failure) }
         transactions[id] = nil
@@ -158,8 +158,8 @@ extension ClientCore {
         guard let finish = finishes[operation] else { return }
         if tid == .max {
             // The master does not remember: the storages do.
-            let request = Read.Request.finalTID(AskFinalTID(ttid: finish.ttid))
-            _ = startRead(request, for: .finish(operation), &context)
+            let request = ReadRequest.finalTID(AskFinalTID(ttid: finish.ttid))
+            startRead(request, for: .finish(operation), &context)
         } else {
             resolveFinish(operation, tid, &context)
         }

@@ -80,7 +80,7 @@ extension ClientCore {
             case .before(let tid): AskObject(oid: request.oid, at: nil, before: tid)
             case .current: AskObject(oid: request.oid, at: nil, before: nil)
             }
-        _ = startRead(.object(packet), for: .load(request.oid), &context)
+        startRead(.object(packet), for: .load(request.oid), &context)
     }
 
     mutating func loadEnded(_ oid: OID, _ answer: ReadAnswer, _ context: inout Context) {

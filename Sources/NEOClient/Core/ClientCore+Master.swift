@@ -177,7 +177,7 @@ extension ClientCore {
     mutating func expireWaiting() {
         isSearchLimited = false
         guard masterConnection == nil else { return }
-        let reason = "no primary master was found in the time allowed"
+        let reason = "no primary master was found in the time allowed\(masterFailure.map { " (last: \($0))" } ?? "")"
         failWaiting(ClientError(.unavailable, reason))
         for case .finalTID(let operation) in waitingForMaster { outcomeUnknown(operation, reason) }
         for case .read(let id) in waitingForMaster {
@@ -193,6 +193,7 @@ extension ClientCore {
         master = .idle
         partitions = nil
         nodes.beginSession()
+        masterFailure = "\(connection.peer): \(reason)"
         if wasReady {
             context.log(.warning, "connection to the primary master \(connection.peer) closed: \(reason)")
         } else {
@@ -203,7 +204,7 @@ extension ClientCore {
         for pending in connection.pendingRequests { requeue(pending) }
         for id in Array(reads.keys) where !isWaitingForMaster(id) { waitingForMaster.append(.read(id)) }
         for id in Array(transactions.keys) where transactions[id]?.master == connection.id {
-            failTransaction(id, .masterClosed, &context)
+            failTransaction(id, masterLost, &context)
         }
         guard !waitingForMaster.isEmpty else { return }
         if failedAttempts > 0, failedAttempts % max(masters.count, 1) == 0, primaryHint == nil {

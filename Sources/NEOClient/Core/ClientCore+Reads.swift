@@ -10,25 +10,17 @@ struct ReadID: Hashable, Sendable {
 
 /// A request that any storage with a readable cell of a partition can answer (`spec/client.md §9.3`).
 struct Read: Sendable {
-    enum Request: Sendable {
-        case object(AskObject)
-        case finalTID(AskFinalTID)
-        case tids(AskTIDs)
-        case transaction(AskTransactionInformation)
-        case history(AskObjectHistory)
-        case tidsFrom(AskTIDsFrom)
-        case oidsFrom(AskOIDsFrom)
-        case undoSerials(AskObjectUndoSerial)
-    }
-
     enum Owner: Hashable, Sendable {
         case load(OID)
-        case operation(OperationID)
+        /// The request at this index of a ``ReadBatch``.
+        case batch(OperationID, Int)
         case finish(OperationID)
     }
 
-    var request: Request
+    var request: ReadRequest
     var owner: Owner
+    /// The transaction whose own writes must be seen: nodes that failed in it may have missed some.
+    var transaction: TransactionID?
     /// Nodes to try in this round, the last one first.
     var cells: [NID] = []
     /// Number of nodes of this round.
@@ -39,31 +31,32 @@ struct Read: Sendable {
     var damaged: AnswerObject?
     /// Since when the partition has no readable cell.
     var stalledSince: Instant?
+    /// See ``ReadBarrier``.
+    var barrier: ReadBarrier
+
+    init(request: ReadRequest, owner: Owner, transaction: TransactionID?) {
+        self.request = request
+        self.owner = owner
+        self.transaction = transaction
+        barrier = ReadBarrier(before: request)
+    }
 
     var isLoad: Bool { if case .load = owner { true } else { false } }
-
-    /// The partition asked, in a table of `count` partitions.
-    func partition(of count: Int) -> PartitionID {
-        switch request {
-        case .object(let request): request.oid.partition(of: count)
-        case .finalTID(let request): request.ttid.partition(of: count)
-        case .tids(let request): request.partition
-        case .transaction(let request): request.tid.partition(of: count)
-        case .history(let request): request.oid.partition(of: count)
-        case .tidsFrom(let request): request.partition
-        case .oidsFrom(let request): request.partition
-        case .undoSerials(let request): (request.oids.first ?? .zero).partition(of: count)
-        }
-    }
 }
 
 extension ClientCore {
     typealias ReadAnswer = Result<Packet, ClientError>
 
-    mutating func startRead(_ request: Read.Request, for owner: Read.Owner, _ context: inout Context) -> ReadID {
+    @discardableResult
+    mutating func startRead(
+        _ request: ReadRequest,
+        for owner: Read.Owner,
+        seeing transaction: TransactionID? = nil,
+        _ context: inout Context
+    ) -> ReadID {
         lastRead += 1
         let id = ReadID(rawValue: lastRead)
-        reads[id] = Read(request: request, owner: owner)
+        reads[id] = Read(request: request, owner: owner, transaction: transaction)
         whenMaster(.read(id), &context)
         return id
     }
@@ -72,8 +65,21 @@ extension ClientCore {
     mutating func restartRead(_ id: ReadID, _ context: inout Context) {
         guard var read = reads[id] else { return }
         guard let partitions else { return whenMaster(.read(id), &context) }
-        let row = partitions.cells(of: read.partition(of: partitions.partitions))
-        read.cells = order(row.filter(\.state.isReadable).map(\.nid), &context)
+        let partition = read.request.partition(of: partitions.partitions)
+        guard partition >= 0, partition < partitions.partitions else {
+            let message = "expected a partition below \(partitions.partitions), got \(partition)"
+            return endRead(id, .failure(ClientError(.invalidArgument, message)), &context)
+        }
+        let row = partitions.cells(of: partition).filter(\.state.isReadable)
+        var nids = row.map(\.nid)
+        if let transaction = read.transaction.flatMap({ transactions[$0] }) {
+            nids.removeAll { !transaction.isKnown(by: $0, in: partition) }
+            if nids.isEmpty, !row.isEmpty {
+                let message = "no readable cell of partition \(partition) has all that the transaction wrote"
+                return endRead(id, .failure(ClientError(.unavailable, message)), &context)
+            }
+        }
+        read.cells = order(nids, &context)
         read.roundCount = read.cells.count
         if !read.cells.isEmpty { read.stalledSince = nil }
         reads[id] = read
@@ -122,7 +128,7 @@ extension ClientCore {
         }
         guard let master = masterConnection else { return whenMaster(.read(id), &context) }
         if read.failures > read.roundCount {
-            return endRead(id, .failure(ClientError(.unavailable, "no storage available")), &context)
+            return endRead(id, .failure(notReadable(read.request)), &context)
         }
         // What the master has to say about the cells comes before its answer.
         connections.ask(master, Ping(), then: .readBarrier(id), &context)
@@ -134,7 +140,7 @@ extension ClientCore {
         if let since = read.stalledSince,
             context.now.milliseconds(since: since) >= configuration.unavailablePartitionMilliseconds
         {
-            return endRead(id, .failure(ClientError(.unavailable, "no storage available")), &context)
+            return endRead(id, .failure(notReadable(read.request)), &context)
         }
         reads[id]?.stalledSince = read.stalledSince ?? context.now
         stalledReads.append(id)
@@ -155,6 +161,11 @@ extension ClientCore {
     mutating func ask(_ id: ReadID, _ nid: NID, on connection: ConnectionID, _ context: inout Context) {
         guard let read = reads[id] else { return }
         let pending = Pending.read(id)
+        let (last, partition) = (lastTID ?? .zero, read.request.partition(of: partitions?.partitions ?? 1))
+        if let barrier = reads[id]?.barrier.request(before: read.request, to: nid, last: last, partition: partition) {
+            connections.ask(connection, barrier, then: pending, &context)
+            return
+        }
         switch read.request {
         case .object(let request): connections.ask(connection, request, then: pending, &context)
         case .finalTID(let request): connections.ask(connection, request, then: pending, &context)
@@ -168,6 +179,7 @@ extension ClientCore {
     }
 
     mutating func readAnswered(_ id: ReadID, _ packet: Packet, _ context: inout Context) {
+        if let nid = reads[id]?.barrier.passed() { return askAgain(id, nid, &context) }
         if case .answerObject(let answer) = packet, !answer.isDeletion, !answer.storedData.isIntact {
             context.log(.error, "wrong checksum for \(answer.oid) at \(answer.serial)")
             if reads[id]?.damaged == nil { reads[id]?.damaged = answer }
@@ -177,10 +189,19 @@ extension ClientCore {
     }
 
     mutating func readFailed(_ id: ReadID, _ error: ErrorPacket, _ failure: ClientError, _ context: inout Context) {
+        let (request, last) = (reads[id]?.request, lastTID ?? .zero)
         switch error.code {
         case .nonReadableCell: nextCell(id, afterFailure: false, &context)
+        case .tidNotFound where reads[id]?.barrier.raise(ifUnknown: request, last: last) ?? false:
+            restartRead(id, &context)
         default: endRead(id, .failure(failure), &context)
         }
+    }
+
+    /// Asks the node whose barrier was passed what is to be known.
+    private mutating func askAgain(_ id: ReadID, _ nid: NID, _ context: inout Context) {
+        guard let link = links[nid], link.isReady else { return nextCell(id, afterFailure: true, &context) }
+        ask(id, nid, on: link.connection, &context)
     }
 
     mutating func endRead(_ id: ReadID, _ answer: ReadAnswer, _ context: inout Context) {
@@ -188,11 +209,7 @@ extension ClientCore {
         switch read.owner {
         case .load(let oid): loadEnded(oid, answer, &context)
         case .finish(let operation): finalTIDFromStorage(operation, answer, &context)
-        case .operation(let operation):
-            switch answer {
-            case .failure(let error): fail(operation, error)
-            case .success(let packet): complete(operation, result(of: packet))
-            }
+        case .batch(let operation, let index): readOfBatchEnded(operation, index, answer)
         }
     }
 
@@ -202,88 +219,9 @@ extension ClientCore {
         case .load(let oid):
             guard let entry = loading.removeValue(forKey: oid) else { return }
             for waiter in entry.waiters { if let operation = waiter.operation { fail(operation, error) } }
-        case .operation(let operation): fail(operation, error)
+        case .batch(let operation, let index): readOfBatchEnded(operation, index, .failure(error))
         case .finish: break
         }
-    }
-
-    private func result(of packet: Packet) -> OperationResult {
-        switch packet {
-        case .answerTIDs(let answer): .tids(answer.tids)
-        case .answerTIDsFrom(let answer): .tids(answer.tids)
-        case .answerTransactionInformation(let answer): .transaction(answer)
-        case .answerObjectHistory(let answer): .history(answer.history)
-        case .answerOIDsFrom(let answer): .oids(next: answer.next, answer.oids)
-        case .answerObjectUndoSerial(let answer): .undoSerials(answer.serials.map { (oid: $0.key, record: $0.value) })
-        default: .failed(ClientError(.internalError, "\(packet.code) is not the answer of a read"))
-        }
-    }
-
-    // MARK: Operations
-
-    /// The number of partitions; nil while there is no master.
-    public var partitionCount: Int? { partitions?.partitions }
-
-    /// Metadata of a transaction.
-    public mutating func transactionInformation(
-        _ operation: OperationID,
-        _ tid: TID,
-        _ context: inout CoreContext<Never>
-    ) {
-        _ = startRead(.transaction(AskTransactionInformation(tid: tid)), for: .operation(operation), &context)
-    }
-
-    /// Revisions of an object, the most recent first: those of positions `first ..< last`.
-    public mutating func history(
-        _ operation: OperationID,
-        _ oid: OID,
-        first: Int,
-        last: Int,
-        _ context: inout CoreContext<Never>
-    ) {
-        guard first >= 0, last > first else {
-            return fail(operation, ClientError(.invalidArgument, "expected a size of at least 1"))
-        }
-        let request = AskObjectHistory(oid: oid, first: first, last: last)
-        _ = startRead(.history(request), for: .operation(operation), &context)
-    }
-
-    /// Transactions of a partition, the most recent first: those of positions `first ..< last`.
-    public mutating func tids(
-        _ operation: OperationID,
-        partition: PartitionID,
-        first: Int,
-        last: Int,
-        _ context: inout CoreContext<Never>
-    ) {
-        let request = AskTIDs(first: first, last: last, partition: partition)
-        _ = startRead(.tids(request), for: .operation(operation), &context)
-    }
-
-    /// Transactions of a partition from `minimum` to `maximum`, ascending, at most `count`.
-    public mutating func tids(
-        _ operation: OperationID,
-        partition: PartitionID,
-        from minimum: TID,
-        to maximum: TID,
-        count: Int,
-        _ context: inout CoreContext<Never>
-    ) {
-        let request = AskTIDsFrom(min: minimum, max: maximum, length: count, partition: partition)
-        _ = startRead(.tidsFrom(request), for: .operation(operation), &context)
-    }
-
-    /// Objects of a partition that exist at `tid`, from `minimum` on, at most `count`.
-    public mutating func oids(
-        _ operation: OperationID,
-        partition: PartitionID,
-        from minimum: OID,
-        at tid: TID,
-        count: Int,
-        _ context: inout CoreContext<Never>
-    ) {
-        let request = AskOIDsFrom(partition: partition, length: count, min: minimum, tid: tid)
-        _ = startRead(.oidsFrom(request), for: .operation(operation), &context)
     }
 }
 

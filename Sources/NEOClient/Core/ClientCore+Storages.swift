@@ -56,6 +56,7 @@ extension ClientCore {
             return drop(id, "expected \(nid) to identify us as \(self.nid?.description ?? "?")", &context)
         }
         failureMarks[nid] = nil
+        storageFailures[nid] = nil
         let (reads, transactions) = (link.reads, link.transactions)
         link.isReady = true
         link.reads = []
@@ -74,6 +75,7 @@ extension ClientCore {
     ) {
         guard let link = links[nid], link.connection == connection.id else { return }
         links[nid] = nil
+        storageFailures[nid] = reason
         if !link.isReady {
             failureMarks[nid] = Instant(
                 nanoseconds: context.now.nanoseconds &+ ClientConfiguration.failureMarkMilliseconds * 1_000_000

@@ -64,6 +64,7 @@ extension ClientCore {
     ///   - base: the revision that the change started from, zero for a new object.
     ///   - stored: the record as it travels: see ``prepare(_:_:)``.
     ///   - dataTID: for an undo, the revision that has the same data.
+    ///   - isRestored: whether it was committed elsewhere: `base` is only a guess, and nothing conflicts with it.
     public mutating func store(
         _ operation: OperationID,
         _ id: TransactionID,
@@ -72,6 +73,7 @@ extension ClientCore {
         record: ByteBuffer?,
         stored: StoredData,
         dataTID: TID? = nil,
+        isRestored: Bool = false,
         _ context: inout CoreContext<Never>
     ) {
         let waiting = Transaction.WaitingStore(
@@ -80,7 +82,8 @@ extension ClientCore {
             base: base,
             content: record.map { .data($0) } ?? .deleted,
             stored: stored,
-            dataTID: dataTID
+            dataTID: dataTID,
+            isRestored: isRestored
         )
         if stored.data.readableBytes > ClientConfiguration.maximumRecordBytes {
             let size = "\(stored.data.readableBytes) bytes after compression"
@@ -135,11 +138,11 @@ extension ClientCore {
             return fail(store.operation, ClientError(.transactionState, message, oid: store.oid))
         }
         transaction.waitingStore = store
-        if store.base > lastTID ?? .zero {
+        if transaction.written[store.oid]?.nextBase ?? store.base > lastTID ?? .zero {
             // A base from the future stops reference storages: what the master has to say first decides (`§20.9`).
             guard let master = masterConnection, master == transaction.master else {
                 transaction.waitingStore = nil
-                return fail(store.operation, .masterClosed)
+                return fail(store.operation, masterLost)
             }
             transaction.isBarrierPending = true
             connections.ask(master, Ping(), then: .storeBarrier(id), &context)
@@ -152,7 +155,9 @@ extension ClientCore {
         guard var transaction = transactions.removeValue(forKey: id) else { return }
         defer { transactions[id] = transaction }
         transaction.isBarrierPending = false
-        if let store = transaction.waitingStore, store.base > lastTID ?? .zero {
+        if let store = transaction.waitingStore,
+            transaction.written[store.oid]?.nextBase ?? store.base > lastTID ?? .zero
+        {
             transaction.waitingStore = nil
             let message = "the base revision \(store.base) of \(store.oid) is after the last transaction"
             return fail(store.operation, ClientError(.invalidArgument, message, oid: store.oid))
@@ -203,7 +208,7 @@ extension ClientCore {
         defer { transactions[id] = transaction }
         switch transaction.phase {
         case .open:
-            transaction.phase = .draining(operation)
+            transaction.phase = .draining(operation, votes: true)
             advance(&transaction, &context)
         case .voted: complete(operation, .voted(transaction.resolvedConflicts))
         case .beginning, .draining, .voting, .reporting:

@@ -34,7 +34,7 @@ extension ClientCore {
             return endStore(store.operation, &transaction)
         }
         switch transaction.phase {
-        case .draining(let operation):
+        case .draining(let operation, let votes):
             if !transaction.conflicts.isEmpty {
                 transaction.phase = .open
                 do throws(ClientError) {
@@ -45,7 +45,9 @@ extension ClientCore {
                 }
             } else if transaction.outstandingCount == 0 {
                 if transaction.pending.isEmpty, transaction.resolving.isEmpty {
-                    sendVotes(operation, &transaction, &context)
+                    if votes { return sendVotes(operation, &transaction, &context) }
+                    transaction.phase = .open
+                    complete(operation, .stored([]))
                 } else {
                     transaction.phase = .open
                     let error = ClientError(.unavailable, "could not store/check all oids")
@@ -77,14 +79,14 @@ extension ClientCore {
         _ context: inout Context
     ) {
         guard let partitions else {
-            transaction.failure = .masterClosed
+            transaction.failure = masterLost
             return
         }
         let partition = partitions.partition(of: store.oid)
         var base = store.base
         // The base of a second store is that of the first one (`§20.5`).
         if let previous = transaction.written[store.oid], transaction.resolved[store.oid] != store.base {
-            base = previous.base
+            base = previous.nextBase
         }
         var sent = store
         sent.base = base
@@ -108,11 +110,7 @@ extension ClientCore {
         let nids = self.write(write, to: partition, &transaction, &context)
         transaction.pending[store.oid]?.awaited = nids
         transaction.partitions[partition, default: []].formUnion(nids)
-        if nids.isEmpty { transaction.failure = Self.notWritable(partition) }
-    }
-
-    static func notWritable(_ partition: PartitionID) -> ClientError {
-        ClientError(.unavailable, "no storage available for write to partition \(partition)")
+        if nids.isEmpty { transaction.failure = notWritable(partition) }
     }
 
     /// Sends a request to all the cells of a partition, whatever their states.
@@ -209,7 +207,7 @@ extension ClientCore {
         transaction.pending[oid] = store
         guard store.awaited.isEmpty, transaction.conflicts[oid] == nil else { return }
         if !store.isAccepted, let partitions {
-            transaction.failure = transaction.failure ?? Self.notWritable(partitions.partition(of: oid))
+            transaction.failure = transaction.failure ?? notWritable(partitions.partition(of: oid))
         }
         transaction.setWritten(oid, maximumBytes: configuration.cacheBytes)
     }
@@ -239,6 +237,13 @@ extension ClientCore {
         case let serial?:
             guard store != nil || transaction.resolving[oid] != nil else { break }
             if let resolved = transaction.resolved[oid], serial <= resolved { break }
+            if var restored = store?.restored {
+                // An answer to an earlier attempt tells nothing new.
+                guard isCurrent, serial > restored.base else { break }
+                restored.base = serial
+                send(restored, &transaction, &context)
+                break
+            }
             transaction.conflicts[oid] = max(serial, transaction.conflicts[oid] ?? .zero)
         }
         advance(&transaction, &context)
@@ -291,6 +296,7 @@ extension ClientCore {
                 transaction.pending[oid] = Transaction.PendingStore(
                     content: content,
                     base: conflict.serial,
+                    order: written.order,
                     awaited: [],
                     attempt: transaction.attempts
                 )

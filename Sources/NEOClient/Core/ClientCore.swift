@@ -100,6 +100,8 @@ public struct ClientCore: CallableCore {
     var nextMaster = 0
     var primaryHint: NodeAddress?
     var failedAttempts = 0
+    /// Which master was lost last, and why: for the texts of errors.
+    var masterFailure: String?
     /// Whether the timer of ``ClientConfiguration/waitTimeoutMilliseconds`` runs.
     var isSearchLimited = false
     var waitingForMaster: [MasterTask] = []
@@ -123,7 +125,10 @@ public struct ClientCore: CallableCore {
     var undeliveredLoads: [LoadRequest] = []
     var links: OrderedDictionary<NID, StorageLink> = [:]
     var failureMarks: [NID: Instant] = [:]
+    /// Why the last connection with a storage ended: for the texts of errors.
+    var storageFailures: [NID: String] = [:]
     var reads: OrderedDictionary<ReadID, Read> = [:]
+    var batches: [OperationID: ReadBatch] = [:]
     var lastRead: UInt64 = 0
     var stalledReads: [ReadID] = []
 
@@ -393,6 +398,7 @@ public struct ClientCore: CallableCore {
         transactions = [:]
         finishes = [:]
         reads = [:]
+        batches = [:]
         loading = [:]
         links = [:]
         undeliveredLoads = []

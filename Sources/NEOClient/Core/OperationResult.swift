@@ -21,11 +21,8 @@ public enum OperationResult: Sendable {
     /// each was resolved against.
     case voted([ResolvedConflict])
     case finished(TID)
-    case tids([TID])
-    case transaction(AnswerTransactionInformation)
-    case history([HistoryRecord])
-    case oids(next: OID?, [OID])
-    case undoSerials([(oid: OID, record: UndoRecord)])
+    /// Of each question of ``ClientCore/read(_:_:seeing:_:)``.
+    case answers([Result<Packet, ClientError>])
     case packOrders([PackOrder])
 }
 

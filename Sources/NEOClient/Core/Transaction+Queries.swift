@@ -10,19 +10,40 @@ extension Transaction {
         pending[oid]?.base ?? written[oid]?.base ?? resolving[oid]
     }
 
+    /// The objects in the order in which the program stored them, whatever the order of the answers.
+    var writtenOIDs: [OID] {
+        written.elements.sorted { $0.value.order < $1.value.order }.map(\.key)
+    }
+
     var resolvedConflicts: [ResolvedConflict] {
         resolved.map { ResolvedConflict(oid: $0.key, serial: $0.value) }
+    }
+
+    /// Whether a node can tell what the transaction wrote in a partition.
+    func isKnown(by nid: NID, in partition: PartitionID) -> Bool {
+        if case .failed? = nodes[nid] { return false }
+        return partitions[partition]?.contains(nid) ?? true
     }
 
     /// Replaces what is pending for an object.
     mutating func addPending(_ store: WaitingStore, awaited: [NID]) {
         attempts += 1
-        if let previous = pending[store.oid] { pendingBytes -= previous.content.byteCount }
-        if let previous = written.removeValue(forKey: store.oid) { writtenBytes -= previous.content.byteCount }
+        var order = attempts
+        if let previous = pending[store.oid] {
+            pendingBytes -= previous.content.byteCount
+            order = previous.order
+        }
+        if let previous = written.removeValue(forKey: store.oid) {
+            writtenBytes -= previous.content.byteCount
+            order = previous.order
+        }
         pendingBytes += store.content.byteCount
         pending[store.oid] = PendingStore(
             content: store.content,
             base: store.base,
+            dataTID: store.dataTID,
+            order: order,
+            restored: store.isRestored ? store : nil,
             awaited: awaited,
             attempt: attempts
         )
@@ -35,9 +56,11 @@ extension Transaction {
         pendingBytes -= size
         var content = store.content
         if case .data = content {
-            if writtenBytes + size < maximumBytes { writtenBytes += size } else { content = .forgotten }
+            // What an undo took back can be read again.
+            let isKept = keepsWritten && store.dataTID == nil
+            if isKept || writtenBytes + size < maximumBytes { writtenBytes += size } else { content = .forgotten }
         }
-        written[oid] = Written(content: content, base: store.base)
+        written[oid] = Written(content: content, base: store.base, dataTID: store.dataTID, order: store.order)
     }
 
     /// The conflicts found, out of the tables, for the program to resolve.

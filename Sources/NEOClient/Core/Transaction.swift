@@ -21,7 +21,7 @@ public struct TransactionID: Hashable, Comparable, Sendable {
 ///                       │ vote            │
 ///                       ▼                 │
 ///                   draining ─────────────┘   until every store is answered
-///                       │ AskStoreTransaction, AskVoteTransaction
+///                       │ AskStoreTransaction, AskVoteTransaction (or back to open: see ``ClientCore/drain``)
 ///                       ▼
 ///                    voting ──some node failed──▶ reporting (FailedVote)
 ///                       │                            │ ACK
@@ -32,7 +32,8 @@ struct Transaction: Sendable {
     enum Phase: Hashable, Sendable {
         case beginning(OperationID)
         case open
-        case draining(OperationID)
+        /// Then the vote begins, or the program goes on.
+        case draining(OperationID, votes: Bool)
         case voting(OperationID)
         case reporting(OperationID)
         case voted
@@ -56,6 +57,12 @@ struct Transaction: Sendable {
     struct PendingStore: Sendable {
         var content: Content
         var base: TID
+        /// For an undo, the revision that has the same data.
+        var dataTID: TID?
+        /// Number of the object's first store: transactions list their objects in this order.
+        var order: Int
+        /// For a restore, what to send again on top of the revision that a storage says to be the current one.
+        var restored: WaitingStore?
         /// Nodes that have not answered to the last attempt.
         var awaited: [NID]
         /// Counts the stores of the object: answers to an earlier one say nothing of the data sent since.
@@ -68,6 +75,12 @@ struct Transaction: Sendable {
     struct Written: Sendable {
         var content: Content
         var base: TID
+        var dataTID: TID?
+        var order: Int
+
+        /// The base of the next store: storages take the value that an undo took back for the current one
+        /// (`spec/storage.md §9.3`, `§20.5`).
+        var nextBase: TID { dataTID ?? base }
     }
 
     /// How a node is used. Once a write failed, the node is not used again.
@@ -94,6 +107,8 @@ struct Transaction: Sendable {
         var content: Content
         var stored: StoredData
         var dataTID: TID?
+        /// It was committed elsewhere: what is current here is replaced, whatever it is.
+        var isRestored = false
     }
 
     let id: TransactionID
@@ -124,6 +139,8 @@ struct Transaction: Sendable {
     var lockless: [PartitionID: Set<NID>] = [:]
     var pendingBytes = 0
     var writtenBytes = 0
+    /// Whether all that is written is kept, as another undo may need it (`spec/client.md §12` step 4).
+    var keepsWritten = false
     var attempts = 0
     /// Set before the first packet of the vote.
     var isStored = false
@@ -154,7 +171,7 @@ struct Transaction: Sendable {
     var waitingOperation: OperationID? {
         if let waitingStore { return waitingStore.operation }
         switch phase {
-        case .beginning(let operation), .draining(let operation), .voting(let operation), .reporting(let operation):
+        case .beginning(let operation), .draining(let operation, _), .voting(let operation), .reporting(let operation):
             return operation
         case .open, .voted: return nil
         }
