@@ -1,8 +1,17 @@
-"""ZODB's own suites, on a real cluster."""
+"""ZODB's own suites, on a real cluster.
 
+docs/maintainers/zodb-suites.md says which there are, and why some tests are not run.
+"""
+
+import unittest
+
+from ZODB.DB import DB
 from ZODB.tests import (
-    BasicStorage, ConflictResolution, MTStorage, PackableStorage, PersistentStorage, ReadOnlyStorage, RevisionStorage,
-    StorageTestBase, Synchronization)
+    BasicStorage, ConflictResolution, HistoryStorage, IteratorStorage, MTStorage, PackableStorage, PersistentStorage,
+    ReadOnlyStorage, RecoveryStorage, RevisionStorage, StorageTestBase, Synchronization, TransactionalUndoStorage,
+    test_prefetch, testMVCCMappingStorage, testZODB)
+from ZODB.tests.hexstorage import HexStorage
+from ZODB.tests.util import TestCase
 
 from cluster import Cluster
 
@@ -18,12 +27,18 @@ def collectable(suite):
 class NEOTestCase(StorageTestBase.StorageTestBase):
     """Each test has an empty cluster of its own."""
 
+    #: What `Cluster` is given.
+    layout = {}
+
     def setUp(self):
         super().setUp()
-        self.cluster = Cluster()
-        self.addCleanup(self.cluster.close)
-        self.cluster.start()
+        self.cluster = self.start_cluster()
         self.open()
+
+    def start_cluster(self):
+        cluster = Cluster(**self.layout)
+        self.addCleanup(cluster.close)
+        return cluster.start()
 
     def open(self, **options):
         self._storage = self.cluster.storage(**options)
@@ -32,7 +47,28 @@ class NEOTestCase(StorageTestBase.StorageTestBase):
         return self.cluster.storage()
 
 
+class Wide:
+    """Every partition is on 2 of 3 storages."""
+
+    layout = {'storages': 3, 'partitions': 5, 'replicas': 1}
+
+
+class Transforming:
+    """A wrapper that changes what is stored: what is read of records must be transformed back."""
+
+    def open(self, **options):
+        super().open(**options)
+        self._storage = HexStorage(self._storage)
+
+    def _new_storage_client(self):
+        return HexStorage(self.cluster.storage())
+
+
 class TestBasic(NEOTestCase, collectable(BasicStorage.BasicStorage)):
+    pass
+
+
+class TestBasicWide(Wide, TestBasic):
     pass
 
 
@@ -48,12 +84,25 @@ class TestPersistent(NEOTestCase, collectable(PersistentStorage.PersistentStorag
     pass
 
 
-class TestRevisions(NEOTestCase, collectable(RevisionStorage.RevisionStorage)):
-    # This test is about undo, which is not there yet.
-    testLoadBeforeUndo = None
-
-
 class TestReadOnly(NEOTestCase, collectable(ReadOnlyStorage.ReadOnlyStorage)):
+    pass
+
+
+class TestRevisions(NEOTestCase, collectable(RevisionStorage.RevisionStorage)):
+    pass
+
+
+class TestHistory(NEOTestCase, collectable(HistoryStorage.HistoryStorage)):
+    pass
+
+
+class TestIteration(
+        NEOTestCase, collectable(IteratorStorage.IteratorStorage),
+        collectable(IteratorStorage.ExtendedIteratorStorage)):
+    use_extension_bytes = True
+
+
+class TestIterationWide(Wide, TestIteration):
     pass
 
 
@@ -64,23 +113,145 @@ class TestConflictResolution(NEOTestCase, collectable(ConflictResolution.Conflic
         self.checkResolve()
 
 
-class TestTransformingWrapper(NEOTestCase, collectable(ConflictResolution.ConflictResolvingStorage)):
-    """A wrapper that changes what is stored: the classes of the objects are to be found all the same."""
-
-    def open(self, **options):
-        from ZODB.tests.hexstorage import HexStorage
-        super().open(**options)
-        self._storage = HexStorage(self._storage)
-
-    def test_resolve(self):
-        self.checkResolve()
+class TestConflictResolutionTransformed(Transforming, TestConflictResolution):
+    pass
 
 
-class TestPack(
-        NEOTestCase, collectable(PackableStorage.PackableStorage),
-        collectable(PackableStorage.PackableStorageWithOptionalGC)):
-    # It expects that unreachable objects are removed: an external tool does that.
-    testPackAllRevisions = None
+class TestUndoConflicts(NEOTestCase, collectable(ConflictResolution.ConflictResolvingTransUndoStorage)):
+    # It is mixed with this class, whose tests are in `TestUndo`.
+    _begin_undos_vote = TransactionalUndoStorage.TransactionalUndoStorage._begin_undos_vote
+
+
+class TestUndoConflictsTransformed(Transforming, TestUndoConflicts):
+    pass
+
+
+class Packing:
+    """`pack` returns once storages have packed."""
 
     def open(self, **options):
         super().open(pack_wait=True, **options)
+
+
+class TestPack(
+        Packing, NEOTestCase, collectable(PackableStorage.PackableStorageWithOptionalGC),
+        collectable(PackableStorage.PackableUndoStorage)):
+    # It expects that unreachable objects are removed: an external tool does that.
+    testPackAllRevisions = None
+    # It expects that the undo log forgets packed transactions: NEO keeps their metadata.
+    testPackUndoLog = None
+
+
+class TestPackWide(Wide, TestPack):
+    pass
+
+
+class TestUndo(Packing, NEOTestCase, collectable(TransactionalUndoStorage.TransactionalUndoStorage)):
+    # It counts the entries of the undo log after a pack: NEO keeps the metadata of packed transactions.
+    testTransactionalUndoAfterPack = None
+
+
+class TestUndoWide(Wide, TestUndo):
+    pass
+
+
+class TestUndoTransformed(Transforming, TestUndo):
+    # It looks at the records below the wrapper.
+    testTransactionalUndoIterator = None
+
+
+class TestRecovery(Packing, NEOTestCase, collectable(RecoveryStorage.RecoveryStorage)):
+    """From one cluster to another one."""
+
+    # It expects that unreachable objects are removed.
+    testPackWithGCOnDestinationAfterRestore = None
+
+    def setUp(self):
+        super().setUp()
+        self._dst = self.start_cluster().storage(pack_wait=True)
+        self.addCleanup(self._dst.close)
+
+
+class TestRecoveryFromFileStorage(TestRecovery):
+    # A FileStorage has two records of an object that a transaction undid twice: NEO keeps what it was at the end.
+    testRestoreWithMultipleUndoRedo = None
+
+    def setUp(self):
+        super().setUp()
+        from ZODB.FileStorage import FileStorage
+        self._storage.close()
+        self._storage = FileStorage('source.fs')
+
+
+class TestRecoveryToFileStorage(TestRecovery):
+
+    def setUp(self):
+        super().setUp()
+        from ZODB.FileStorage import FileStorage
+        self._dst.close()
+        self._dst = FileStorage('target.fs')
+
+    def tearDown(self):
+        # Before its directory is left.
+        self._dst.close()
+        super().tearDown()
+
+
+class TestDatabase(NEOTestCase, collectable(testZODB.ZODBTests)):
+    """What an application does, through ZODB."""
+
+    def setUp(self):
+        NEOTestCase.setUp(self)
+        self._db = DB(self._storage)
+
+    def tearDown(self):
+        self._db.close()
+        TestCase.tearDown(self)
+
+
+class TestSnapshots(NEOTestCase, collectable(testMVCCMappingStorage.MVCCTests)):
+    pass
+
+
+class TestPrefetch(NEOTestCase):
+    """`ZODB.tests.test_prefetch` makes its databases itself: they are given a storage of the cluster."""
+
+    def run_with_storage(self, name):
+        class Module:
+            DB = staticmethod(lambda storage: DB(self._storage))
+            connection = staticmethod(lambda storage: DB(self._storage).open())
+        original = test_prefetch.ZODB
+        test_prefetch.ZODB = Module
+        try:
+            getattr(test_prefetch.PrefetchTests(name), name)()
+        finally:
+            test_prefetch.ZODB = original
+
+    def test_prefetch(self):
+        self.run_with_storage('test_prefetch')
+
+    def test_prefetch_optional(self):
+        self.run_with_storage('test_prefetch_optional')
+
+
+class TestInterfaces(unittest.TestCase):
+
+    def test_declared_interfaces(self):
+        """What is declared is there, with the right signatures: no cluster is needed to say so."""
+        from neo.client.Storage import Storage
+        from ZODB import interfaces
+        from zope.interface import providedBy
+        from zope.interface.verify import verifyObject
+        storage = Storage('127.0.0.1:1', 'none')
+        try:
+            expected = {
+                'IStorage', 'IMultiCommitStorage', 'IStorageRestoreable', 'IStorageIteration', 'IStorageUndoable',
+                'IStorageCurrentRecordIteration', 'IExternalGC', 'ReadVerifyingStorage', 'IPrefetchStorage',
+            }
+            provided = {interface.__name__ for interface in providedBy(storage)}
+            self.assertLessEqual(expected, provided)
+            for name in provided:
+                verifyObject(getattr(interfaces, name), storage)
+            self.assertFalse(interfaces.IMVCCStorage.providedBy(storage))
+        finally:
+            storage.close()

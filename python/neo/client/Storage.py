@@ -2,24 +2,35 @@
 
 import threading
 
+from persistent.TimeStamp import TimeStamp
 from ZODB import interfaces
 from ZODB.ConflictResolution import ConflictResolvingStorage
 from ZODB.POSException import POSKeyError, ReadOnlyError, Unsupported
+from ZODB.UndoLogCompatible import UndoLogCompatible
 from zope.interface import implementer
 
+from ._iteration import CurrentRecords, TransactionIterator
 from ._pack import tid_of_time
-from .app import Application, log
+from .app import ZERO_TID, Application, log
 from .exception import NEOStorageDoesNotExistError, NEOStorageNotFoundError
+
+
+#: Objects whose last revision is remembered by a copy.
+_COPIED = 200_000
 
 
 @implementer(
     interfaces.IStorage,
     interfaces.IMultiCommitStorage,
+    interfaces.IStorageUndoable,
+    interfaces.IStorageIteration,
+    interfaces.IStorageCurrentRecordIteration,
+    interfaces.IStorageRestoreable,
     interfaces.ReadVerifyingStorage,
     interfaces.IExternalGC,
     interfaces.IPrefetchStorage,
 )
-class Storage(ConflictResolvingStorage):
+class Storage(UndoLogCompatible, ConflictResolvingStorage):
     """A storage shared by all the threads of a process; their transactions are committed in parallel.
 
     The constructor connects to nothing: the first call that needs the cluster waits for it (at most `wait_timeout`
@@ -34,6 +45,7 @@ class Storage(ConflictResolvingStorage):
         # DemoStorage takes the lock of the storage that it writes to.
         self._lock = threading.RLock()
         self._last_oid = 0
+        self._current_records = CurrentRecords(_app)
 
     def __repr__(self):
         return f'<{type(self).__module__}.{type(self).__name__} {self.__name__!r}>'
@@ -50,7 +62,7 @@ class Storage(ConflictResolvingStorage):
         return self.app.read_only
 
     def supportsUndo(self):
-        return False
+        return True
 
     def close(self):
         self.app.close()
@@ -150,15 +162,70 @@ class Storage(ConflictResolvingStorage):
     def tpc_abort(self, transaction):
         self.app.tpc_abort(transaction)
 
-    # What IStorage asks for and this version does not have
-
-    def history(self, oid, size=1, filter=None):
-        raise Unsupported('history')
-
     def undo(self, transaction_id, transaction):
+        """(None, the oids that change). Several transactions can be undone by one, in any order."""
         if self.app.read_only:
             raise ReadOnlyError()
-        raise Unsupported('undo')
+        return None, self.app.undo(transaction_id, transaction)
+
+    # What was committed
+
+    def history(self, oid, size=1, filter=None):
+        try:
+            return self.app.history(oid, size, filter)
+        except NEOStorageNotFoundError:
+            raise POSKeyError(oid) from None
+
+    def undoLog(self, first=0, last=-20, filter=None):
+        return self.app.undoLog(first, last, filter)
+
+    def iterator(self, start=None, stop=None):
+        """The transactions committed so far, by any client, from `start` to `stop`, both included."""
+        return TransactionIterator(self.app, start, stop)
+
+    def record_iternext(self, next=None):
+        return self._current_records.next(next)
+
+    # Copying
+
+    def restore(self, oid, serial, data, version, prev_txn, transaction):
+        """Stores what another storage committed, in a transaction begun with its tid. Nothing conflicts with it."""
+        if self.app.read_only:
+            raise ReadOnlyError()
+        _check_version(version)
+        self.app.restore(oid, ZERO_TID, data, prev_txn, transaction)
+
+    def copyTransactionsFrom(self, source, verbose=0):
+        """Commits again, with their tids, the transactions of `source`, which must all be newer than the last one here.
+
+        An interrupted copy goes on with what `source.iterator` gives after `lastTransaction()`.
+        """
+        transactions = source.iterator()
+        # What was copied last of each object saves asking what is current.
+        last = {}
+        try:
+            for transaction in transactions:
+                try:
+                    self.tpc_begin(transaction, transaction.tid, transaction.status)
+                    copied = []
+                    for record in transaction:
+                        base = last.get(record.oid, ZERO_TID)
+                        self.app.restore(record.oid, base, record.data, record.data_txn, transaction)
+                        copied.append(record.oid)
+                    self.tpc_vote(transaction)
+                    self.tpc_finish(transaction)
+                except BaseException:
+                    self.tpc_abort(transaction)
+                    raise
+                # Not before: a FileStorage has two records of an object that a transaction undid twice.
+                if len(last) >= _COPIED:
+                    last.clear()
+                last.update(dict.fromkeys(copied, transaction.tid))
+                if verbose:
+                    print(TimeStamp(transaction.tid))
+        finally:
+            if hasattr(transactions, 'close'):
+                transactions.close()
 
     # Packing
 
@@ -170,10 +237,8 @@ class Storage(ConflictResolvingStorage):
         """
         if self.app.read_only:
             raise ReadOnlyError()
-        if gc:
-            raise NotImplementedError(
-                'gc=True: storages of NEO do not remove unreachable objects. Pack without gc; see zc.zodbdgc.')
-        if referencesf is not None and gc is None:
+        # Wrappers ask for gc without being asked.
+        if gc or referencesf is not None and gc is None:
             log.warning('Garbage Collection is not available in NEO, use an external tool like zc.zodbdgc.')
         self.app.pack(min(tid_of_time(t), self.app.last_tid))
 

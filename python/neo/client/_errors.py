@@ -8,17 +8,17 @@ from ZODB.POSException import (
 from ._library import data_of, ffi, lib
 from .exception import (
     NEOOutcomeUnknown, NEOPrimaryMasterLost, NEOStorageClosed, NEOStorageDoesNotExistError, NEOStorageError,
-    NEOStorageNotFoundError, NEOStorageUnavailable, NEOStorageWrongChecksum, NEOUndoPackError)
+    NEOStorageNotFoundError, NEOStorageUnavailable, NEOStorageWrongChecksum, NEOTransactionNotFoundError, NEOUndoError,
+    NEOUndoPackError)
 
 #: What a handler of a signal raised while the thread waited in the library.
 interruption = threading.local()
 
 _CLASSES = {
-    lib.NEO_TRANSACTION_NOT_FOUND: NEOStorageNotFoundError,
+    lib.NEO_TRANSACTION_NOT_FOUND: NEOTransactionNotFoundError,
     lib.NEO_UNAVAILABLE: NEOStorageUnavailable,
     lib.NEO_READ_ONLY: ReadOnlyError,
     lib.NEO_TRANSACTION_STATE: StorageTransactionError,
-    lib.NEO_UNDO_PACK: NEOUndoPackError,
     lib.NEO_NOT_IMPLEMENTED: Unsupported,
     lib.NEO_OUTCOME_UNKNOWN: NEOOutcomeUnknown,
     lib.NEO_CLOSED: NEOStorageClosed,
@@ -45,6 +45,10 @@ def exception_of(error):
         return ConflictError(oid=oid, serials=(serial, base), data=data)
     if code == lib.NEO_READ_CONFLICT:
         return ReadConflictError(oid=oid, serials=(serial, base))
+    if code == lib.NEO_NOT_UNDOABLE:
+        return NEOUndoError(message, oid)
+    if code == lib.NEO_UNDO_PACK:
+        return NEOUndoPackError(message, oid)
     if code == lib.NEO_PRIMARY_MASTER_LOST:
         return NEOPrimaryMasterLost(message, oid=oid)
     if code == lib.NEO_WRONG_CHECKSUM:

@@ -12,9 +12,10 @@ from ZODB.POSException import ConflictError, ReadOnlyError, StorageTransactionEr
 from ._addresses import format_address, resolve_masters
 from ._deliveries import Deliveries, Finishing
 from ._errors import check, exception_of
+from ._history import History
 from ._library import conflicts_of, ffi, lib
 from ._pack import PackMixin
-from .exception import NEOStorageClosed, NEOStorageError
+from .exception import NEOStorageClosed, NEOStorageError, NEOStorageNotFoundError, NEOUndoError
 
 log = logging.getLogger('neo.client')
 
@@ -44,7 +45,7 @@ class Transaction:
         self.voted = False
 
 
-class Application(PackMixin):
+class Application(History, PackMixin):
     """A client node of a cluster. All methods may be called by any thread."""
 
     def __init__(
@@ -233,6 +234,41 @@ class Application(PackMixin):
         serial = _serial(serial)
         _check_identifier(oid)
         _check_identifier(serial)
+        if serial > self.last_tid:
+            serial = self._base(oid, serial)
+        self._store(context, oid, serial, data)
+
+    def _base(self, oid, serial):
+        """The base of a store whose revision is newer than all that there is here.
+
+        A DemoStorage gives the revisions of the storage below for objects that do not exist in this one.
+        """
+        self.sync()
+        if serial > self.last_tid:
+            try:
+                self.load(oid)
+            except NEOStorageNotFoundError:
+                return ZERO_TID
+        return serial
+
+    def restore(self, oid, base, data, prev_txn, transaction):
+        """Stores what was committed elsewhere. `base` is a guess at the current revision."""
+        context = self._begun(transaction)
+        for identifier in oid, base:
+            _check_identifier(identifier)
+        data_tid = NULL
+        if prev_txn is not None and data is not None:
+            _check_identifier(prev_txn)
+            # It is worth something only if this very data is there.
+            earlier, = self.first_revisions([oid], [prev_txn])
+            if earlier is not None and earlier[0] == data:
+                data_tid = prev_txn
+        conflicts = ffi.new(_CONFLICTS)
+        length = 0 if data is None else len(data)
+        check(lib.neo_transaction_restore(context.handle, oid, base, _pointer(data), length, data_tid, conflicts))
+        self._resolve(context, conflicts)
+
+    def _store(self, context, oid, serial, data):
         conflicts = ffi.new(_CONFLICTS)
         length = 0 if data is None else len(data)
         check(lib.neo_transaction_store(context.handle, oid, serial, _pointer(data), length, conflicts))
@@ -254,15 +290,56 @@ class Application(PackMixin):
             return False
         while pending:
             oid, serial, base, data = pending.popleft()
-            if data is None or context.resolver is None:
-                raise ConflictError(oid=oid, serials=(serial, base), data=data or None)
-            resolved = context.resolver.tryToResolveConflict(oid, serial, base, data)
+            resolved = self._merge(context, oid, serial, base, data)
             conflicts = ffi.new(_CONFLICTS)
             check(lib.neo_transaction_resolve(
                 context.handle, oid, serial, _pointer(resolved), len(resolved), conflicts))
             context.resolved[oid] = serial
             pending.extend(conflicts_of(conflicts))
         return True
+
+    @staticmethod
+    def _merge(context, oid, serial, base, data, committed=b''):
+        """The record that merges a change from `base` with what is at `serial`. `ConflictError` if there is none."""
+        if data is None or context.resolver is None:
+            raise ConflictError(oid=oid, serials=(serial, base), data=data or None)
+        return context.resolver.tryToResolveConflict(oid, serial, base, data, committed)
+
+    def undo(self, tid, transaction):
+        """Takes back what transaction `tid` did: the list of the objects that change."""
+        context = self._begun(transaction)
+        _check_identifier(tid)
+        self._drain(context)
+        undo = ffi.new('neo_undo *')
+        check(lib.neo_transaction_undo(context.handle, tid, undo))
+        try:
+            oids = ffi.buffer(undo.oids, 8 * undo.oid_count)[:]
+            overtaken = [
+                (
+                    bytes(item.oid), bytes(item.current),
+                    ffi.buffer(item.committed, item.committed_length)[:],
+                    ffi.buffer(item.undone, item.undone_length)[:],
+                )
+                for item in (undo.overtaken[index] for index in range(undo.overtaken_count))
+            ]
+            self._resolve(context, ffi.addressof(undo, 'conflicts'))
+        finally:
+            lib.neo_undo_release(undo)
+        for oid, current, committed, undone in overtaken:
+            try:
+                merged = self._merge(context, oid, current, tid, undone, committed)
+            except ConflictError:
+                raise NEOUndoError('Some data were modified by a later transaction', oid) from None
+            self._store(context, oid, current, merged)
+        self._drain(context)
+        return [oids[position:position + 8] for position in range(0, len(oids), 8)]
+
+    def _drain(self, context):
+        """Waits until all stores are answered."""
+        conflicts = ffi.new(_CONFLICTS)
+        check(lib.neo_transaction_drain(context.handle, conflicts))
+        while self._resolve(context, conflicts):
+            check(lib.neo_transaction_drain(context.handle, conflicts))
 
     def tpc_vote(self, transaction):
         """{oid: revision that it was merged with} for the conflicts that were resolved."""

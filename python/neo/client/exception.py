@@ -28,6 +28,20 @@ class NEOStorageNotFoundError(NEOStorageError):
     """An object, revision or transaction does not exist."""
 
 
+class NEOTransactionNotFoundError(NEOStorageNotFoundError, UndoError):
+    """A transaction does not exist."""
+
+    def __init__(self, reason, oid=None):
+        UndoError.__init__(self, reason, oid)
+
+
+class NEOUndoError(NEOStorageError, UndoError):
+    """A transaction can not be undone."""
+
+    def __init__(self, reason, oid=None):
+        UndoError.__init__(self, reason, oid)
+
+
 class NEOStorageDoesNotExistError(NEOStorageNotFoundError):
     """An object does not exist at all."""
 
@@ -47,8 +61,8 @@ class NEOStorageWrongChecksum(NEOStorageError):
 class NEOUndoPackError(NEOStorageNotFoundError, UndoError):
     """A record that an undo needed was packed meanwhile."""
 
-    def __init__(self, *args):
-        NEOStorageNotFoundError.__init__(self, *args)
+    def __init__(self, reason, oid=None):
+        UndoError.__init__(self, reason, oid)
 
 
 class NEOPrimaryMasterLost(ReadConflictError):
