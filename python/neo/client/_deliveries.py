@@ -7,7 +7,7 @@ time, in the order of transactions, and shows the new last transaction only afte
 import logging
 import threading
 
-from ._errors import interruption
+from ._errors import interruption, postponed
 from ._library import ffi, lib
 
 log = logging.getLogger('neo.client')
@@ -31,14 +31,14 @@ class Deliveries:
             'log': _log,
         })
 
-    def deliver(self, delivery):
+    def deliver(self, delivery, is_repeated=False):
         self.thread = threading.get_ident()
         try:
             if delivery.kind == lib.NEO_DELIVERY_FINISHED:
                 self._finish(int(ffi.cast('uintptr_t', delivery.transaction)), bytes(delivery.tid))
             elif self.database is None:
                 pass
-            elif delivery.kind == lib.NEO_DELIVERY_INVALIDATE:
+            elif delivery.kind == lib.NEO_DELIVERY_INVALIDATE and not is_repeated:
                 self._invalidate(delivery)
             else:
                 self.database.invalidateCache()
@@ -47,7 +47,8 @@ class Deliveries:
 
     def _finish(self, transaction, tid):
         finishing = self.finishing.get(transaction)
-        if finishing is not None and finishing.callback is not None:
+        if finishing is not None and finishing.callback is not None and not finishing.is_told:
+            finishing.is_told = True
             try:
                 finishing.callback(tid)
             except BaseException as error:
@@ -66,18 +67,30 @@ class Deliveries:
 class Finishing:
     """A transaction that is being finished."""
 
-    __slots__ = 'callback', 'exception'
+    __slots__ = 'callback', 'is_told', 'exception'
 
     def __init__(self, callback):
         self.callback = callback
+        self.is_told = False
         self.exception = None
 
 
-def _log_failure(kind, exception, traceback):
-    log.error('a delivery failed', exc_info=(kind, exception, traceback))
+def _postpone(kind, exception, traceback):
+    """Keeps what the handler of a signal raised in a callback until the library has returned."""
+    postponed.append(exception)
 
 
-@ffi.callback('void(void *, const neo_delivery *)', onerror=_log_failure)
+def _repeat(kind, exception, traceback):
+    """A delivery was cut off, or not even begun. The caches would keep what is out of date: it has to be made."""
+    if issubclass(kind, Exception):
+        log.error('a delivery failed', exc_info=(kind, exception, traceback))
+    arguments = traceback.tb_frame.f_locals
+    ffi.from_handle(arguments['context']).deliver(arguments['delivery'], is_repeated=True)
+    if not issubclass(kind, Exception):
+        _postpone(kind, exception, traceback)
+
+
+@ffi.callback('void(void *, const neo_delivery *)', onerror=_repeat)
 def _deliver(context, delivery):
     ffi.from_handle(context).deliver(delivery)
 
@@ -92,6 +105,6 @@ def _interrupted(context):
     return 0
 
 
-@ffi.callback('void(void *, int32_t, const char *)')
+@ffi.callback('void(void *, int32_t, const char *)', onerror=_postpone)
 def _log(context, level, message):
     log.log(level, '%s', ffi.string(message).decode('utf-8', 'replace'))

@@ -1,6 +1,7 @@
 """From the errors of the library to exceptions."""
 
 import threading
+from collections import deque
 
 from ZODB.POSException import (
     ConflictError, ReadConflictError, ReadOnlyError, StorageTransactionError, Unsupported)
@@ -13,6 +14,9 @@ from .exception import (
 
 #: What a handler of a signal raised while the thread waited in the library.
 interruption = threading.local()
+
+#: What handlers of signals raised in callbacks whose work had to be done all the same.
+postponed = deque()
 
 _CLASSES = {
     lib.NEO_TRANSACTION_NOT_FOUND: NEOTransactionNotFoundError,
@@ -63,3 +67,11 @@ def check(error):
     """Raises the exception for what a function of the library returned, if it failed."""
     if error:
         raise exception_of(error)
+    if postponed:
+        raise_postponed()
+
+
+def raise_postponed():
+    """Raises what handlers of signals raised while the library called back: in the main thread, where they run."""
+    if postponed and threading.current_thread() is threading.main_thread():
+        raise postponed.popleft()

@@ -11,7 +11,7 @@ from ZODB.POSException import ConflictError, ReadOnlyError, StorageTransactionEr
 
 from ._addresses import format_address, resolve_masters
 from ._deliveries import Deliveries, Finishing
-from ._errors import check, exception_of
+from ._errors import check, exception_of, postponed, raise_postponed
 from ._history import History
 from ._library import conflicts_of, ffi, lib
 from ._pack import PackMixin
@@ -158,6 +158,8 @@ class Application(History, PackMixin):
             fields[_NEXT] if record.has_next else None,
         )
         lib.neo_record_release(record)
+        if postponed:
+            raise_postponed()
         return result
 
     def prefetch(self, oids, before_tid):
@@ -224,10 +226,13 @@ class Application(History, PackMixin):
         if tid is not None:
             _check_identifier(tid)
         handle = ffi.new('neo_transaction **')
-        check(lib.neo_transaction_begin(
-            self._client, NULL if tid is None else tid,
-            user, len(user), description, len(description), extension, len(extension), handle))
-        context.handle = handle[0]
+        try:
+            check(lib.neo_transaction_begin(
+                self._client, NULL if tid is None else tid,
+                user, len(user), description, len(description), extension, len(extension), handle))
+        finally:
+            # Even if a signal came: it has to be aborted.
+            context.handle = handle[0]
 
     def store(self, oid, serial, data, version, transaction):
         context = self._begun(transaction)
