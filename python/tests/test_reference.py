@@ -107,3 +107,44 @@ def test_packs_leave_the_same(names, client):
     counts = Counter(oid for oid, _ in one)
     # What was committed after the packs was not touched.
     assert sorted(set(counts.values())) == [1, 4] and list(counts.values()).count(4) == 1
+
+
+@pytest.mark.parametrize('names', CLUSTERS.values(), ids=CLUSTERS)
+def test_undo_and_logs(names):
+    """Each client undoes what the other did, and both tell the same of the past."""
+    with make(names, replicas=1) as cluster:
+        filled = run_client(cluster, OURS, 'fill', 'a')
+        run_client(cluster, REFERENCE, 'add', 'a', '5')
+        run_client(cluster, OURS, 'undo', 'a 4')
+        undone = run_client(cluster, REFERENCE, 'check', 'a')
+        assert undone != filled
+        # Undos have no description.
+        run_client(cluster, REFERENCE, 'undo', '')
+        assert run_client(cluster, OURS, 'check', 'a') == filled
+        run_client(cluster, OURS, 'undo', '')
+        assert run_client(cluster, REFERENCE, 'check', 'a') == undone
+        run_client(cluster, OURS, 'undo', 'a.add')
+        run_client(cluster, REFERENCE, 'add', 'a', '1')
+        assert run_client(cluster, OURS, 'count', 'a') == '17\n'
+        for words in ('history', 'a'), ('iterate',):
+            ours, reference = (run_client(cluster, client, *words) for client in (OURS, REFERENCE))
+            assert ours == reference and ours.count('\n') > 9, words
+
+
+@pytest.mark.parametrize('names', [CLUSTERS['reference'], CLUSTERS['reference-storage']], ids=['all', 'storage'])
+def test_copies(names):
+    """From nodes of the reference to others, by our client: with undone transactions and their back-pointers."""
+    with make(names) as source, make(names, name='copy', storages=1, partitions=2) as target:
+        run_client(source, REFERENCE, 'fill', 'a')
+        run_client(source, REFERENCE, 'undo', 'a 4')
+        run_client(source, REFERENCE, 'add', 'a', '3')
+        original, copy = source.storage(), target.storage()
+        try:
+            copy.copyTransactionsFrom(original)
+        finally:
+            copy.close()
+            original.close()
+        expected = run_client(source, REFERENCE, 'iterate')
+        assert run_client(target, REFERENCE, 'iterate') == expected
+        assert run_client(target, OURS, 'iterate') == expected
+        assert run_client(target, REFERENCE, 'count', 'a') == '9\n'
