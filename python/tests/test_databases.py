@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections import defaultdict
 
 import pytest
@@ -65,8 +66,8 @@ def revisions_of(databases):
 RESTARTED = [
     ('a-single', ['a-single'], ''),
     ('b-replicas', ['b-replicas-s1', 'b-replicas-s2'], ''),
-    # What is missing in the second one stays missing as long as there is no replication.
-    ('b-outdated', ['b-outdated-s1', 'b-outdated-s2'], ''),
+    # What is missing in the second one is replicated.
+    ('b-outdated', ['b-outdated-s1', 'b-outdated-s2'], '.after-restart'),
     ('c-locked', ['c-locked'], '.after-restart'),
     ('c-voted', ['c-voted'], '.after-restart'),
     ('c-split', ['c-split-s1', 'c-split-s2'], '.after-restart'),
@@ -76,6 +77,17 @@ RESTARTED = [
     ('e-dedup', ['e-dedup'], ''),
     ('g-truncate-pending', ['g-truncate-pending'], '.after-restart'),
 ]
+
+
+def wait_up_to_date(cluster, timeout=30):
+    deadline = time.monotonic() + timeout
+    while True:
+        # Behind the first line and the names of the nodes with their states.
+        cells = [line.split()[2] for line in cluster.control('print', 'pt').stdout.splitlines()[1:] if line]
+        if not any('O' in row for row in cells):
+            return
+        assert time.monotonic() < deadline, f'cells are not up to date: {cells}'
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize('names, suffix', [group[1:] for group in RESTARTED], ids=[group[0] for group in RESTARTED])
@@ -100,6 +112,7 @@ def test_databases_of_the_reference(names, suffix, tmp_path):
             assert storage.new_oid().hex() > max(row['oid'] for database in expected for row in database['objects'])
         finally:
             storage.close()
+        wait_up_to_date(cluster)
         cluster.stop()
         for node, database in zip(cluster.storage_nodes, expected):
             found = rows(node.database)
