@@ -171,6 +171,36 @@ import Testing
         #expect(answer.conflict?.data?.data.readableBytesView.elementsEqual("resolved".utf8) == true)
     }
 
+    @Test("A store that the conflict seen by another cell caused is answered after the relock")
+    func storeBehindGivingBack() throws {
+        var scenario = try StorageScenario()
+        try scenario.store(1, 0x1008, text: "b", by: scenario.b)
+        try scenario.store(1, 0x1000, text: "a", by: scenario.a)
+        try scenario.host.send(
+            .askRelockObject(AskRelockObject(ttid: TID(0x1008), oid: OID(1))),
+            on: scenario.b
+        )
+        try scenario.vote(0x1000, [1], by: scenario.a)
+        try scenario.lock(0x1000, at: 0x1004)
+        try scenario.host.completeJobs()
+        _ = scenario.host.take(scenario.b)
+        // 1. The older transaction is committed: the relock is a conflict, and the database gives the value back.
+        try scenario.unlock(0x1000)
+        try scenario.host.completeJobs(1)
+        // 2. The client resolves what another cell told it, and stores again.
+        try scenario.store(1, on: 0x1004, 0x1008, text: "resolved", by: scenario.b)
+        #expect(scenario.host.packets(scenario.b).isEmpty)
+        // 3. The database is done.
+        try scenario.host.completeJobs()
+        let packets = scenario.host.packets(scenario.b)
+        guard case .answerRelockObject(let answer)? = packets.first else {
+            Issue.record("expected a relock, got \(packets)")
+            return
+        }
+        #expect(answer.conflict?.data?.data.readableBytesView.elementsEqual("b".utf8) == true)
+        #expect(brief(Array(packets.dropFirst())) == ["stored nil"])
+    }
+
     @Test("Rule 13: what is locked is not read from the turn of the lock on, and cannot be aborted")
     func abortBehindLock() throws {
         var scenario = try StorageScenario()

@@ -14,7 +14,7 @@ enum Continuation: Hashable, Sendable {
     /// A store that takes back an older value: it may be gone.
     case stored(ConnectionID, request: UInt32, TTID, OID, conflict: TID?, replaced: Transaction.Store?)
     /// A relock that ends in a conflict.
-    case unstored(ConnectionID, request: UInt32, serial: TID, current: TID)
+    case unstored(ConnectionID, request: UInt32, TTID, OID, serial: TID, current: TID)
     case unlocked(TTID)
     case truncated(request: UInt32)
     case dropped(PartitionID)

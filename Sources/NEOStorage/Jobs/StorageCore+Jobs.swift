@@ -62,11 +62,11 @@ extension StorageCore {
             if connections.isOpen(id) { context.effects.append(.send(id, Frame(id: request, packet))) }
         case .stored(let id, let request, let ttid, let oid, let conflict, let replaced):
             stored(id, request, ttid, oid, conflict, replaced, outcome, &context)
-        case .unstored(let id, let request, let serial, let current):
+        case .unstored(let id, let request, let ttid, let oid, let serial, let current):
             var data: StoredData?
             if case .unstored(let stored) = outcome { data = stored }
             let conflict = RelockConflict(serial: serial, current: current, data: data)
-            connections.answer(id, to: request, AnswerRelockObject(conflict: conflict), &context)
+            try unstored(id, request, ttid, oid, conflict, &context)
         case .unlocked(let ttid): try ended(ttid, &context)
         case .truncated(let request):
             if case .slice(isFinished: false) = outcome {

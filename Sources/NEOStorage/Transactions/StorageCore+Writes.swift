@@ -165,6 +165,9 @@ extension StorageCore {
             answer(packet, conflict: .zero, to: id, request, &context)
             return .done
         }
+        // The client may have learnt of the conflict from another cell, and stored again. It must not be told that the new
+        // value is stored before it was told that the old one was refused.
+        guard !transaction.givenBack.contains(packet.oid) else { return .blocked }
         let serial: TID
         switch packet {
         case .store(let store): serial = store.serial
@@ -342,9 +345,32 @@ extension StorageCore {
             let conflict = RelockConflict(serial: write.serial, current: current, data: nil)
             connections.answer(id, to: request, AnswerRelockObject(conflict: conflict), &context)
         } else {
-            let continuation = Continuation.unstored(id, request: request, serial: write.serial, current: current)
+            transactions.update(relock.ttid) { $0.givenBack.insert(relock.oid) }
+            let continuation = Continuation.unstored(
+                id,
+                request: request,
+                relock.ttid,
+                relock.oid,
+                serial: write.serial,
+                current: current
+            )
             submit(.unstore(relock.ttid, relock.oid), then: continuation, &context)
         }
+    }
+
+    /// The database has given the value of a refused store.
+    mutating func unstored(
+        _ id: ConnectionID,
+        _ request: UInt32,
+        _ ttid: TTID,
+        _ oid: OID,
+        _ conflict: RelockConflict,
+        _ context: inout Context
+    ) throws {
+        connections.answer(id, to: request, AnswerRelockObject(conflict: conflict), &context)
+        guard transactions[ttid]?.givenBack.contains(oid) == true else { return }
+        transactions.update(ttid) { $0.givenBack.remove(oid) }
+        try retryWrites(&context)
     }
 
     private func answer(

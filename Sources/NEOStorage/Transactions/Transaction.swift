@@ -41,6 +41,8 @@ struct Transaction: Sendable {
     let birth: Instant
     var stage = Stage.registered
     var writes: [OID: Write] = [:]
+    /// Objects whose values are on their way back to the client, which is going to resolve a conflict.
+    var givenBack: Set<OID> = []
     /// Requests that wait for a lock.
     var delayedCount = 0
     /// The job of its vote.
