@@ -153,6 +153,11 @@ def test_undo_of_creation_and_of_deletion(wide):
     record, = last
     # Records that are the same by undo form a chain.
     assert (record.data, record.data_txn) == (b'foo', redone)
+    # The last undo is undone: the object is deleted again, by a record that says so itself.
+    undo(wide, restored)
+    *_, last = wide.iterator()
+    record, = last
+    assert (record.data, record.data_txn) == (None, None)
 
 
 def test_undo_of_what_changed_later(wide):

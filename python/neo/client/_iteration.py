@@ -53,7 +53,9 @@ class TransactionRecord(BaseStorage.TransactionRecord):
         for oid, revision in self._reader.records(self._index):
             # Otherwise the object was only checked, or its record was packed.
             if revision is not None:
-                yield BaseStorage.DataRecord(oid, self.tid, *revision)
+                data, data_txn = revision
+                # A deletion has no back-pointer, even one that an undo repeats.
+                yield BaseStorage.DataRecord(oid, self.tid, data, None if data is None else data_txn)
 
 
 class _Reader:
