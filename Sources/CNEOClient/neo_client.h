@@ -235,6 +235,15 @@ neo_error *neo_transaction_restore(
     const uint8_t *data, int64_t length, const uint8_t *data_tid, neo_conflicts *conflicts);
 
 /*
+ * [blocks while more than a few megabytes are in flight] Stores a record that is a part of something big. It is not kept:
+ * neither cached, nor ever given back in a conflict, which is an error (NEO_CONFLICT). If `is_restored` is not 0, `serial`
+ * is only a guess, as for neo_transaction_restore.
+ */
+neo_error *neo_transaction_store_unkept(
+    neo_transaction *transaction, const uint8_t *oid, const uint8_t *serial,
+    const uint8_t *data, int64_t length, int32_t is_restored, neo_conflicts *conflicts);
+
+/*
  * [blocks like neo_transaction_store] Stores what merges a conflict: `serial` is that of the conflict. It may report new
  * conflicts, about the same object too. When the caller needs to read the revisions to merge, neo_load_serial of
  * conflict.serial succeeds without further ado: its invalidation was delivered before the conflict is reported.

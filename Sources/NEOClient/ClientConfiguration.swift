@@ -38,6 +38,9 @@ public struct ClientConfiguration: Sendable {
     /// Uncompressed bytes that one transaction may have in flight (`spec/client.md §20.42`).
     var maximumPendingBytes: Int { max(cacheBytes, 1 << 20) }
 
+    /// The same when what is stored is a part of something big: enough for the network to have no gap.
+    static let maximumUnkeptBytes = 4 << 20
+
     /// Longest record after compression: reference storages stop at a packet of 64 MiB (`spec/client.md §20.8`).
     static let maximumRecordBytes = 64 << 20 - 64 << 10
 

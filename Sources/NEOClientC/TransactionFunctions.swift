@@ -76,6 +76,29 @@ public func transactionRestore(
     }
 }
 
+@_cdecl("neo_transaction_store_unkept")
+public func transactionStoreUnkept(
+    _ transaction: OpaquePointer?,
+    _ oid: UnsafePointer<UInt8>?,
+    _ serial: UnsafePointer<UInt8>?,
+    _ data: UnsafePointer<UInt8>?,
+    _ length: Int64,
+    _ isRestored: Int32,
+    _ conflicts: UnsafeMutablePointer<neo_conflicts>?
+) -> UnsafeMutablePointer<neo_error>? {
+    attempt { () throws(ClientError) in
+        let transaction = try required(TransactionHandle.of(transaction))
+        let record = buffer(try required(data), length)
+        let found = try transaction.storeUnkept(
+            OID(read(oid)),
+            base: TID(read(serial)),
+            record,
+            isRestored: isRestored != 0
+        )
+        give(found, to: conflicts)
+    }
+}
+
 @_cdecl("neo_transaction_resolve")
 public func transactionResolve(
     _ transaction: OpaquePointer?,

@@ -18,7 +18,7 @@ public struct StorageLimits: Hashable, Sendable {
     public var objectsPerTransaction = 1 << 21
     /// Bytes of object data on their way to the database above which a store is answered only once it is there, so that
     /// clients slow down.
-    public var unwrittenBytes = 64 << 20
+    public var unwrittenBytes = 16 << 20
     /// Packets of the master that wait for the database.
     public var masterBacklog = 1 << 16
     /// TIDs or OIDs in one answer, which must not exceed 64 MiB (`spec/protocol.md §4.4`).

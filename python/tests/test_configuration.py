@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 from neo.client._addresses import parse_address
 from neo.client.config import compress
 from neo.client.Storage import Storage
-from neo.client.zodburi import zconfig_of
+from neo.client.zodburi import resolve_uri, zconfig_of
 
 
 def section(body):
@@ -93,6 +93,15 @@ def test_zconfig():
     storage.close()
 
 
+def test_zconfig_of_blobs(tmp_path):
+    body = f'master_nodes 127.0.0.1:1\nname c\nblob-dir {tmp_path}/blobs\nblob-cache-size 1GB\nblob-cache-size-check 20'
+    storage = section(f'{body}\nshared-blob-dir no')
+    assert storage.temporaryDirectory() == f'{tmp_path}/blobs/tmp'
+    storage.close()
+    with pytest.raises(ValueError, match='shared_blob_dir'):
+        section(f'{body}\nshared-blob-dir yes')
+
+
 @pytest.mark.parametrize('line', ['read_only true', 'read-only 1', 'master-nodes x:1', 'cache_size 1MB'])
 def test_zconfig_refuses(line):
     with pytest.raises(ZConfig.ConfigurationError):
@@ -105,6 +114,15 @@ def test_uri():
         '%import neo.client\n<NEOStorage>\n  master_nodes\tm1:1 m2:2\n  name\tmy cluster\n  compress\tfalse\n'
         '  read-only\tTrue\n</NEOStorage>\n')
     assert keywords == {'connection_pool_size': '3'}
+
+
+def test_uri_with_blobs(tmp_path):
+    open_storage, keywords = resolve_uri(
+        f'neo://c@127.0.0.1:1?blob_dir={tmp_path}/blobs&blob_cache_size=1GB&blob-cache-size-check=20')
+    assert not keywords
+    storage = open_storage()
+    assert storage.temporaryDirectory() == f'{tmp_path}/blobs/tmp'
+    storage.close()
 
 
 def test_uri_with_tls(monkeypatch):

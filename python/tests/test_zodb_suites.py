@@ -3,13 +3,20 @@
 docs/maintainers/zodb-suites.md says which there are, and why some tests are not run.
 """
 
+import doctest
+import io
+import os
+import re
 import unittest
+from pathlib import Path
 
+import pytest
+import ZODB.tests.util
 from ZODB.DB import DB
 from ZODB.tests import (
     BasicStorage, ConflictResolution, HistoryStorage, IteratorStorage, MTStorage, PackableStorage, PersistentStorage,
     ReadOnlyStorage, RecoveryStorage, RevisionStorage, StorageTestBase, Synchronization, TransactionalUndoStorage,
-    test_prefetch, testMVCCMappingStorage, testZODB)
+    test_prefetch, testblob, testMVCCMappingStorage, testZODB)
 from ZODB.tests.hexstorage import HexStorage
 from ZODB.tests.util import TestCase
 
@@ -255,3 +262,110 @@ class TestInterfaces(unittest.TestCase):
             self.assertFalse(interfaces.IMVCCStorage.providedBy(storage))
         finally:
             storage.close()
+
+
+class Blobs:
+    """Gives the tests of `ZODB.tests.testblob` storages of empty clusters: one for each name that they use."""
+
+    def __init__(self):
+        self.clusters = []
+        self.names = {}
+
+    def begin(self):
+        # Here: the tests of ZODB remove what they find in the directory for temporary files, which they change.
+        if not self.clusters:
+            self.clusters = [Cluster(), Cluster()]
+        self.names = {}
+
+    def create_storage(self, name='data', blob_dir=None):
+        if name not in self.names:
+            self.names[name] = self.clusters[len(self.names)]
+            self.names[name].clear()
+        return self.names[name].storage(pack_wait=True, blob_dir=blob_dir or f'{name}.bobs')
+
+    def close(self):
+        for cluster in self.clusters:
+            cluster.close()
+
+    def document(self, name, change):
+        """One of ZODB's documents with tests, changed."""
+        def set_up(test):
+            ZODB.tests.util.setUp(test)
+            test.globs['create_storage'] = self.create_storage
+            test.globs['file_type'] = io.BufferedReader
+        path = Path(testblob.__file__).with_name(name)
+        test = doctest.DocTestParser().get_doctest(change(path.read_text()), {'__file__': str(path)}, name, name, 0)
+        return doctest.DocFileCase(
+            test, optionflags=doctest.ELLIPSIS, setUp=set_up, tearDown=ZODB.tests.util.tearDown,
+            checker=ZODB.tests.util.checker)
+
+
+_blobs = Blobs()
+
+
+def without_garbage_collection(text):
+    """Pack does not collect garbage: the object has to be deleted."""
+    expected = """    >>> del root['blob']
+    >>> transaction.commit()
+"""
+    assert expected in text
+    return text.replace(expected, """    >>> blob_storage.tpc_begin(nothing)
+    >>> blob_storage.deleteObject(oid, tids[-1], nothing)
+    >>> _ = blob_storage.tpc_vote(nothing)
+    >>> _ = blob_storage.tpc_finish(nothing)
+""").replace("""    >>> os.path.exists(os.path.split(fns[0])[0])
+    False
+""", '')
+
+
+def without_counts(text):
+    """The cluster does not count its objects."""
+    changed = re.sub(r'    >>> len\((?:db\.)?storage\)\n    \d\n', '', text)
+    assert changed.count('len(') == 0 and changed != text
+    return changed
+
+
+def without_permissions(text):
+    """Nothing is read-only for root."""
+    expected = """    >>> try:
+    ...     open(blob.committed(), 'w') # doctest: +ELLIPSIS
+    ... except PermissionError:
+    ...     print('Error raised.')
+    Error raised.
+"""
+    assert expected in text
+    return text.replace(expected, '') if os.geteuid() == 0 else text
+
+
+def _flatten(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from _flatten(test)
+        else:
+            yield test
+
+
+_BLOB_TESTS = [
+    *(
+        test for test in _flatten(
+            testblob.storage_reusable_suite('NEO', _blobs.create_storage, test_blob_storage_recovery=True))
+        if not test.id().endswith('blob_transaction_txt')),
+    _blobs.document('blob_transaction.txt', without_permissions),
+    _blobs.document('blob_packing.txt', without_garbage_collection),
+    _blobs.document('IExternalGC.test', without_counts),
+]
+
+
+@pytest.fixture(scope='module')
+def blobs():
+    yield _blobs
+    _blobs.close()
+
+
+@pytest.mark.parametrize('test', _BLOB_TESTS, ids=[re.sub(r'.*[./]', '', test.id()) for test in _BLOB_TESTS])
+def test_blobs(blobs, test):
+    blobs.begin()
+    result = unittest.TestResult()
+    test.run(result)
+    assert result.testsRun == 1
+    assert not result.failures + result.errors, (result.failures + result.errors)[0][1]

@@ -56,6 +56,31 @@ extension Client {
             }
         }
 
+        /// Stores a record that is a part of something big: it is not kept, neither for the cache nor to be merged, so
+        /// that a conflict ends the transaction. Few such bytes are in flight at a time.
+        /// - Parameter isRestored: whether it replaces whatever is current: see ``restore(_:base:_:dataTID:)``.
+        public func storeUnkept(
+            _ oid: OID,
+            base: TID,
+            _ record: ByteBuffer,
+            isRestored: Bool = false
+        ) throws(ClientError) -> [Conflict] {
+            let stored = ClientCore.prepare(record, client.configuration.compression)
+            return try conflicts { core, operation, context in
+                core.store(
+                    operation,
+                    self.id,
+                    oid,
+                    base: base,
+                    record: record,
+                    stored: stored,
+                    isRestored: isRestored,
+                    isKept: false,
+                    &context
+                )
+            }
+        }
+
         /// Stores what merges a conflict.
         public func resolve(_ oid: OID, _ record: ByteBuffer) throws(ClientError) -> [Conflict] {
             let stored = ClientCore.prepare(record, client.configuration.compression)

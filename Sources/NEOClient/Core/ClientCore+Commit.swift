@@ -108,7 +108,7 @@ extension ClientCore {
         let partitions = partitions
         for (oid, written) in transaction.written {
             switch written.content {
-            case .data, .forgotten: stored.append(oid)
+            case .data, .forgotten, .unkept: stored.append(oid)
             case .deleted: deleted.append(oid)
             case .checked: if let partitions { checked.append(partitions.partition(of: oid)) }
             }

@@ -65,6 +65,7 @@ extension ClientCore {
     ///   - stored: the record as it travels: see ``prepare(_:_:)``.
     ///   - dataTID: for an undo, the revision that has the same data.
     ///   - isRestored: whether it was committed elsewhere: `base` is only a guess, and nothing conflicts with it.
+    ///   - isKept: whether the record is kept to be merged if there is a conflict, and for the cache.
     public mutating func store(
         _ operation: OperationID,
         _ id: TransactionID,
@@ -74,13 +75,20 @@ extension ClientCore {
         stored: StoredData,
         dataTID: TID? = nil,
         isRestored: Bool = false,
+        isKept: Bool = true,
         _ context: inout CoreContext<Never>
     ) {
+        let content: Transaction.Content =
+            switch record {
+            case nil: .deleted
+            case let record? where isKept: .data(record)
+            case let record?: .unkept(byteCount: record.readableBytes)
+            }
         let waiting = Transaction.WaitingStore(
             operation: operation,
             oid: oid,
             base: base,
-            content: record.map { .data($0) } ?? .deleted,
+            content: content,
             stored: stored,
             dataTID: dataTID,
             isRestored: isRestored

@@ -10,7 +10,12 @@ extension ClientCore {
     func canSend(_ store: Transaction.WaitingStore, _ transaction: Transaction) -> Bool {
         if transaction.isBarrierPending { return false }
         if transaction.pending[store.oid] != nil { return transaction.conflicts[store.oid] != nil }
-        return transaction.pendingBytes < configuration.maximumPendingBytes || transaction.outstandingCount == 0
+        let maximumBytes =
+            switch store.content {
+            case .unkept: ClientConfiguration.maximumUnkeptBytes
+            case .data, .forgotten, .deleted, .checked: configuration.maximumPendingBytes
+            }
+        return transaction.pendingBytes < maximumBytes || transaction.outstandingCount == 0
             || !transaction.conflicts.isEmpty
     }
 

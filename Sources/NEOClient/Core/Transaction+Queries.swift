@@ -55,10 +55,13 @@ extension Transaction {
         let size = store.content.byteCount
         pendingBytes -= size
         var content = store.content
-        if case .data = content {
+        switch content {
+        case .data:
             // What an undo took back can be read again.
             let isKept = keepsWritten && store.dataTID == nil
             if isKept || writtenBytes + size < maximumBytes { writtenBytes += size } else { content = .forgotten }
+        case .unkept: content = .forgotten
+        case .forgotten, .deleted, .checked: break
         }
         written[oid] = Written(content: content, base: store.base, dataTID: store.dataTID, order: store.order)
     }
@@ -81,7 +84,7 @@ extension Transaction {
                 resolved[oid] = serial
                 resolving[oid] = serial
                 taken.append(Conflict(oid: oid, serial: serial, base: store.base, data: data))
-            case .data, .deleted, .forgotten:
+            case .data, .deleted, .forgotten, .unkept:
                 let message = "\(oid) was changed from \(store.base) and is now at \(serial)"
                 throw ClientError(.conflict, message, oid: oid, serial: serial, base: store.base, data: data)
             }

@@ -44,6 +44,8 @@ struct Transaction: Sendable {
         case data(ByteBuffer)
         /// Kept no more: too many bytes were written.
         case forgotten
+        /// Of that many bytes, kept by nobody from the beginning: a part of something big, which nothing can merge.
+        case unkept(byteCount: Int)
         case deleted
         /// Nothing: the object was only read.
         case checked
@@ -51,7 +53,13 @@ struct Transaction: Sendable {
         var data: ByteBuffer? {
             if case .data(let data) = self { data } else { nil }
         }
-        var byteCount: Int { data?.readableBytes ?? 0 }
+        var byteCount: Int {
+            switch self {
+            case .data(let data): data.readableBytes
+            case .unkept(let byteCount): byteCount
+            case .forgotten, .deleted, .checked: 0
+            }
+        }
     }
 
     struct PendingStore: Sendable {

@@ -9,9 +9,11 @@ from ZODB.POSException import POSKeyError, ReadOnlyError, Unsupported
 from ZODB.UndoLogCompatible import UndoLogCompatible
 from zope.interface import implementer
 
+from ._blobs import Blobs
 from ._iteration import CurrentRecords, TransactionIterator
 from ._pack import tid_of_time
 from .app import ZERO_TID, Application, log
+from .blob import without_token
 from .exception import NEOStorageDoesNotExistError, NEOStorageNotFoundError
 
 
@@ -30,14 +32,17 @@ _COPIED = 200_000
     interfaces.IExternalGC,
     interfaces.IPrefetchStorage,
 )
-class Storage(UndoLogCompatible, ConflictResolvingStorage):
+class Storage(Blobs, UndoLogCompatible, ConflictResolvingStorage):
     """A storage shared by all the threads of a process; their transactions are committed in parallel.
 
     The constructor connects to nothing: the first call that needs the cluster waits for it (at most `wait_timeout`
     seconds, if it is given).
     """
 
-    def __init__(self, master_nodes, name, compress=None, logfile=None, _app=None, **options):
+    def __init__(
+        self, master_nodes, name, compress=None, logfile=None, _app=None, blob_dir=None, blob_cache_size=None,
+        blob_cache_size_check=None, shared_blob_dir=False, **options,
+    ):
         if _app is None:
             _app = Application(master_nodes, name, compress, logfile, **options)
         self.app = _app
@@ -46,6 +51,11 @@ class Storage(UndoLogCompatible, ConflictResolvingStorage):
         self._lock = threading.RLock()
         self._last_oid = 0
         self._current_records = CurrentRecords(_app)
+        try:
+            self._open_blobs(blob_dir, blob_cache_size, blob_cache_size_check, shared_blob_dir)
+        except BaseException:
+            _app.close()
+            raise
 
     def __repr__(self):
         return f'<{type(self).__module__}.{type(self).__name__} {self.__name__!r}>'
@@ -65,7 +75,9 @@ class Storage(UndoLogCompatible, ConflictResolvingStorage):
         return True
 
     def close(self):
+        uploads = self.app.all_blobs()
         self.app.close()
+        self._close_blobs(uploads)
 
     def registerDB(self, db, limit=None):
         super().registerDB(db)
@@ -103,17 +115,19 @@ class Storage(UndoLogCompatible, ConflictResolvingStorage):
 
     def _load(self, oid, tid=None):
         try:
-            return self.app.load(oid, tid)
+            data, serial, following = self.app.load(oid, tid)
         except NEOStorageNotFoundError:
             raise POSKeyError(oid) from None
+        return without_token(data), serial, following
 
     def loadBefore(self, oid, tid):
         try:
-            return self.app.load(oid, None, tid)
+            data, serial, following = self.app.load(oid, None, tid)
         except NEOStorageDoesNotExistError:
             raise POSKeyError(oid) from None
         except NEOStorageNotFoundError:
             return None
+        return without_token(data), serial, following
 
     def prefetch(self, oids, tid):
         """Begins to fetch what was current before `tid`."""
@@ -149,6 +163,7 @@ class Storage(UndoLogCompatible, ConflictResolvingStorage):
 
     def deleteObject(self, oid, serial, transaction):
         self.store(oid, serial, None, '', transaction)
+        self._delete_content(oid, serial, transaction)
 
     def checkCurrentSerialInTransaction(self, oid, serial, transaction):
         self.app.checkCurrentSerial(oid, serial, transaction)
@@ -157,10 +172,19 @@ class Storage(UndoLogCompatible, ConflictResolvingStorage):
         return self.app.tpc_vote(transaction)
 
     def tpc_finish(self, transaction, f=None):
-        return self.app.tpc_finish(transaction, f)
+        uploads = self.app.blobs(transaction)
+        try:
+            tid = self.app.tpc_finish(transaction, f)
+        except BaseException:
+            self._remove_uploads(uploads)
+            raise
+        self._keep_uploads(uploads, tid)
+        return tid
 
     def tpc_abort(self, transaction):
+        uploads = self.app.blobs(transaction)
         self.app.tpc_abort(transaction)
+        self._remove_uploads(uploads)
 
     def undo(self, transaction_id, transaction):
         """(None, the oids that change). Several transactions can be undone by one, in any order."""
@@ -193,7 +217,13 @@ class Storage(UndoLogCompatible, ConflictResolvingStorage):
         if self.app.read_only:
             raise ReadOnlyError()
         _check_version(version)
-        self.app.restore(oid, ZERO_TID, data, prev_txn, transaction)
+        if data is None:
+            # Its content goes with it, if it is a blob.
+            base = self._current(oid)
+            self.app.restore(oid, base, None, None, transaction)
+            self._delete_content(oid, base, transaction, restores=True)
+        else:
+            self.app.restore(oid, ZERO_TID, data, prev_txn, transaction)
 
     def copyTransactionsFrom(self, source, verbose=0):
         """Commits again, with their tids, the transactions of `source`, which must all be newer than the last one here.
@@ -209,8 +239,7 @@ class Storage(UndoLogCompatible, ConflictResolvingStorage):
                     self.tpc_begin(transaction, transaction.tid, transaction.status)
                     copied = []
                     for record in transaction:
-                        base = last.get(record.oid, ZERO_TID)
-                        self.app.restore(record.oid, base, record.data, record.data_txn, transaction)
+                        self._copy_record(source, record, last.get(record.oid), transaction)
                         copied.append(record.oid)
                     self.tpc_vote(transaction)
                     self.tpc_finish(transaction)
@@ -241,6 +270,8 @@ class Storage(UndoLogCompatible, ConflictResolvingStorage):
         if gc or referencesf is not None and gc is None:
             log.warning('Garbage Collection is not available in NEO, use an external tool like zc.zodbdgc.')
         self.app.pack(min(tid_of_time(t), self.app.last_tid))
+        if self.app.pack_wait:
+            self._forget_packed()
 
 
 def _check_version(version):

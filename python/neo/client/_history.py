@@ -1,6 +1,7 @@
 """What was committed: lists of transactions, their metadata, and the revisions of objects."""
 
 import logging
+from contextlib import contextmanager
 
 from persistent.TimeStamp import TimeStamp
 
@@ -108,6 +109,22 @@ class History:
         check(lib.neo_revisions_load(self._client, b''.join(oids), b''.join(tids), len(oids), WINDOW, found))
         try:
             return [_revision(found.revisions[index]) for index in range(found.count)]
+        finally:
+            lib.neo_revisions_release(found)
+
+    @contextmanager
+    def records(self, oids, tid):
+        """Views of the records of objects at exactly `tid`, valid as long as the context: the first ones, at least one.
+
+        None instead: there is no such record.
+        """
+        found = ffi.new('neo_revisions *')
+        check(lib.neo_revisions_load(self._client, b''.join(oids), tid * len(oids), len(oids), WINDOW, found))
+        try:
+            yield [
+                memoryview(ffi.buffer(item.data, item.length)) if item.kind == lib.NEO_REVISION_RECORD else None
+                for item in (found.revisions[index] for index in range(found.count))
+            ]
         finally:
             lib.neo_revisions_release(found)
 

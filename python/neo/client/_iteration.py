@@ -5,10 +5,15 @@ from itertools import chain
 
 from ZODB import BaseStorage
 
+from .blob import chunks_of, is_chunk, without_token
 from .exception import NEOStorageNotFoundError
 
 #: Objects of several transactions that are read together.
 _OBJECTS = 200
+#: Records that are prefetched together, where there are chunks and where there are none.
+_FEW, _MANY = 4, 100
+#: Chunks that are known as such without looking at them.
+_CHUNKS = 200_000
 #: Series of `record_iternext` that can be under way.
 _SERIES = 16
 
@@ -52,10 +57,14 @@ class TransactionRecord(BaseStorage.TransactionRecord):
     def __iter__(self):
         for oid, revision in self._reader.records(self._index):
             # Otherwise the object was only checked, or its record was packed.
-            if revision is not None:
-                data, data_txn = revision
+            if revision is None:
+                continue
+            data, data_txn = revision
+            # Chunks are what `loadBlob` gives.
+            if not is_chunk(data):
                 # A deletion has no back-pointer, even one that an undo repeats.
-                yield BaseStorage.DataRecord(oid, self.tid, data, None if data is None else data_txn)
+                yield BaseStorage.DataRecord(
+                    oid, self.tid, without_token(data), None if data is None else data_txn)
 
 
 class _Reader:
@@ -98,45 +107,69 @@ class _Reader:
 class CurrentRecords:
     """The current records, in the order of oids: what `record_iternext` gives, one at a time.
 
-    The cookie is the smallest oid that may come next. So that each call does not have to ask all the storages, the oids
-    that follow are kept for whoever comes back with the cookie.
+    The cookie is the next oid. So that each call does not have to ask all the storages, what follows is kept for whoever
+    comes back with the cookie.
     """
 
     def __init__(self, app):
         self._app = app
         self._lock = threading.Lock()
+        #: {next oid: what gives the following ones}
         self._series = {}
 
     def next(self, cookie=None):
         """(oid, tid, data, next cookie or None). `ValueError`: there is no object from `cookie` on."""
-        cookie = cookie or b'\0' * 8
+        oid = cookie or b'\0' * 8
         with self._lock:
-            oids, following = self._series.pop(cookie, (None, None))
+            oids = self._series.pop(oid, None)
         if oids is None:
-            oids, following = self._list(cookie)
-        while oids:
-            oid = oids.pop()
-            if not oids and following is not None:
-                oids, following = self._list(following)
+            oids = self._oids(oid)
+            oid = next(oids, None)
+        while oid is not None:
+            following = next(oids, None)
             try:
                 data, tid, _ = self._app.load(oid)
             except NEOStorageNotFoundError:
                 # Deleted since.
+                oid = following
                 continue
-            if not oids:
-                return oid, tid, data, None
-            with self._lock:
-                while len(self._series) >= _SERIES:
-                    del self._series[next(iter(self._series))]
-                self._series[oids[-1]] = oids, following
-            return oid, tid, data, oids[-1]
+            if following is not None:
+                with self._lock:
+                    while len(self._series) >= _SERIES:
+                        del self._series[next(iter(self._series))]
+                    self._series[following] = oids
+            return oid, tid, without_token(data), following
         raise ValueError(f'there is no object from {cookie!r} on')
 
-    def _list(self, start):
-        """Oids, the first one last, and where the following ones begin."""
+    def _oids(self, start):
+        """Yields the oids from `start` on, without those of chunks."""
         tid = self._app.last_tid
-        oids, following = self._app.first_oids(tid, start)
-        # They are going to be asked one by one.
-        self._app.prefetch(oids, (int.from_bytes(tid, 'big') + 1).to_bytes(8, 'big'))
-        oids.reverse()
-        return oids, following
+        before = (int.from_bytes(tid, 'big') + 1).to_bytes(8, 'big')
+        chunks = set()
+        size = _FEW
+        while start is not None:
+            oids, start = self._app.first_oids(tid, start)
+            while oids:
+                part = [oid for oid in oids[:size] if oid not in chunks]
+                del oids[:size]
+                # They are going to be asked one by one. Not too many: those of a blob are usually followed by its chunks.
+                self._app.prefetch(part, before)
+                size = min(2 * size, _MANY)
+                for oid in part:
+                    if oid in chunks:
+                        chunks.discard(oid)
+                        continue
+                    try:
+                        data = self._app.load(oid)[0]
+                    except NEOStorageNotFoundError:
+                        continue
+                    if is_chunk(data):
+                        size = _FEW
+                        continue
+                    known = chunks_of(data)
+                    if known:
+                        size = _FEW
+                        if len(chunks) + len(known) > _CHUNKS:
+                            chunks.clear()
+                        chunks.update(known)
+                    yield oid

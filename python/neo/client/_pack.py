@@ -49,7 +49,7 @@ class PackMixin:
 
     def setPackOrder(self, transaction, tid, oids=None):
         """Has a transaction that has not voted carry a pack order."""
-        context = self._begun(transaction)
+        context = self.begun(transaction)
         _check(tid)
         data, count = ffi.NULL, 0
         if oids is not None:

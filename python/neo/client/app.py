@@ -34,7 +34,7 @@ _clients = weakref.WeakSet()
 class Transaction:
     """A transaction of ZODB that is being committed."""
 
-    __slots__ = 'transaction', 'handle', 'resolved', 'voted', 'resolver', '__weakref__'
+    __slots__ = 'transaction', 'handle', 'resolved', 'voted', 'resolver', 'blobs', '__weakref__'
 
     def __init__(self, transaction, resolver):
         # The reference keeps the identity of the object from being reused.
@@ -43,6 +43,22 @@ class Transaction:
         self.handle = NULL
         self.resolved = {}
         self.voted = False
+        #: {oid: what is stored of the blob}
+        self.blobs = {}
+
+    def check(self, error):
+        """Raises the exception for what a function of the library returned, if it failed."""
+        try:
+            check(error)
+        except ConflictError as conflict:
+            raise self.named(conflict) from None
+
+    def named(self, conflict):
+        """The conflict of a blob instead of that of one of its chunks, which no program knows."""
+        for oid, blob in self.blobs.items():
+            if blob.has_chunk(conflict.oid):
+                return ConflictError(oid=oid, serials=conflict.serials, data=blob.record)
+        return conflict
 
 
 class Application(History, PackMixin):
@@ -139,12 +155,12 @@ class Application(History, PackMixin):
         `NEOStorageNotFoundError` if there is none.
         """
         record = ffi.new(_RECORD)
-        _check_identifier(oid)
+        check_identifier(oid)
         if before_tid is not None:
-            _check_identifier(before_tid)
+            check_identifier(before_tid)
             error = lib.neo_load_before(self._client, oid, before_tid, record)
         elif tid is not None:
-            _check_identifier(tid)
+            check_identifier(tid)
             error = lib.neo_load_serial(self._client, oid, tid, record)
         else:
             error = lib.neo_load(self._client, oid, record)
@@ -165,7 +181,7 @@ class Application(History, PackMixin):
     def prefetch(self, oids, before_tid):
         oids = list(oids)
         for identifier in before_tid, *oids:
-            _check_identifier(identifier)
+            check_identifier(identifier)
         check(lib.neo_prefetch(self._client, b''.join(oids), len(oids), before_tid))
 
     @property
@@ -208,7 +224,8 @@ class Application(History, PackMixin):
         except KeyError:
             raise StorageTransactionError(self, f'unknown transaction {transaction!r}') from None
 
-    def _begun(self, transaction):
+    def begun(self, transaction):
+        """The same, if it has begun in the cluster."""
         context = self.transaction(transaction)
         if context.handle == NULL:
             raise StorageTransactionError(self, f'transaction {transaction!r} could not begin')
@@ -224,7 +241,7 @@ class Application(History, PackMixin):
             raise StorageTransactionError(self, f'commit of transaction {transaction!r} already started')
         user, description, extension = _metadata(transaction)
         if tid is not None:
-            _check_identifier(tid)
+            check_identifier(tid)
         handle = ffi.new('neo_transaction **')
         try:
             check(lib.neo_transaction_begin(
@@ -235,55 +252,65 @@ class Application(History, PackMixin):
             context.handle = handle[0]
 
     def store(self, oid, serial, data, version, transaction):
-        context = self._begun(transaction)
-        serial = _serial(serial)
-        _check_identifier(oid)
-        _check_identifier(serial)
-        if serial > self.last_tid:
-            serial = self._base(oid, serial)
-        self._store(context, oid, serial, data)
+        context = self.begun(transaction)
+        serial = initial_serial(serial)
+        check_identifier(oid)
+        check_identifier(serial)
+        self.store_record(context, oid, self.known_base(oid, serial), data)
 
-    def _base(self, oid, serial):
-        """The base of a store whose revision is newer than all that there is here.
+    def known_base(self, oid, serial):
+        """The base of a store: not a revision that is newer than all that there is here.
 
         A DemoStorage gives the revisions of the storage below for objects that do not exist in this one.
         """
-        self.sync()
         if serial > self.last_tid:
-            try:
-                self.load(oid)
-            except NEOStorageNotFoundError:
-                return ZERO_TID
+            self.sync()
+            if serial > self.last_tid:
+                try:
+                    self.load(oid)
+                except NEOStorageNotFoundError:
+                    return ZERO_TID
         return serial
 
     def restore(self, oid, base, data, prev_txn, transaction):
         """Stores what was committed elsewhere. `base` is a guess at the current revision."""
-        context = self._begun(transaction)
+        context = self.begun(transaction)
         for identifier in oid, base:
-            _check_identifier(identifier)
+            check_identifier(identifier)
+        self.restore_record(context, oid, base, data, prev_txn)
+
+    def restore_record(self, context, oid, base, data, prev_txn):
         data_tid = NULL
         if prev_txn is not None and data is not None:
-            _check_identifier(prev_txn)
+            check_identifier(prev_txn)
             # It is worth something only if this very data is there.
             earlier, = self.first_revisions([oid], [prev_txn])
             if earlier is not None and earlier[0] == data:
                 data_tid = prev_txn
         conflicts = ffi.new(_CONFLICTS)
         length = 0 if data is None else len(data)
-        check(lib.neo_transaction_restore(context.handle, oid, base, _pointer(data), length, data_tid, conflicts))
+        context.check(
+            lib.neo_transaction_restore(context.handle, oid, base, _pointer(data), length, data_tid, conflicts))
         self._resolve(context, conflicts)
 
-    def _store(self, context, oid, serial, data):
+    def store_record(self, context, oid, serial, data):
         conflicts = ffi.new(_CONFLICTS)
         length = 0 if data is None else len(data)
-        check(lib.neo_transaction_store(context.handle, oid, serial, _pointer(data), length, conflicts))
+        context.check(lib.neo_transaction_store(context.handle, oid, serial, _pointer(data), length, conflicts))
+        self._resolve(context, conflicts)
+
+    def store_unkept(self, context, oid, serial, data, is_restored):
+        """Stores a part of something big: it is not kept in memory, and nothing can merge it."""
+        conflicts = ffi.new(_CONFLICTS)
+        context.check(lib.neo_transaction_store_unkept(
+            context.handle, oid, serial, data, len(data), is_restored, conflicts))
         self._resolve(context, conflicts)
 
     def checkCurrentSerial(self, oid, serial, transaction):
-        context = self._begun(transaction)
-        serial = _serial(serial)
-        _check_identifier(oid)
-        _check_identifier(serial)
+        context = self.begun(transaction)
+        serial = initial_serial(serial)
+        check_identifier(oid)
+        check_identifier(serial)
         conflicts = ffi.new(_CONFLICTS)
         check(lib.neo_transaction_check_current_serial(context.handle, oid, serial, conflicts))
         self._resolve(context, conflicts)
@@ -295,9 +322,12 @@ class Application(History, PackMixin):
             return False
         while pending:
             oid, serial, base, data = pending.popleft()
-            resolved = self._merge(context, oid, serial, base, data)
+            try:
+                resolved = self._merge(context, oid, serial, base, data)
+            except ConflictError as conflict:
+                raise context.named(conflict) from None
             conflicts = ffi.new(_CONFLICTS)
-            check(lib.neo_transaction_resolve(
+            context.check(lib.neo_transaction_resolve(
                 context.handle, oid, serial, _pointer(resolved), len(resolved), conflicts))
             context.resolved[oid] = serial
             pending.extend(conflicts_of(conflicts))
@@ -312,8 +342,8 @@ class Application(History, PackMixin):
 
     def undo(self, tid, transaction):
         """Takes back what transaction `tid` did: the list of the objects that change."""
-        context = self._begun(transaction)
-        _check_identifier(tid)
+        context = self.begun(transaction)
+        check_identifier(tid)
         self._drain(context)
         undo = ffi.new('neo_undo *')
         check(lib.neo_transaction_undo(context.handle, tid, undo))
@@ -335,32 +365,32 @@ class Application(History, PackMixin):
                 merged = self._merge(context, oid, current, tid, undone, committed)
             except ConflictError:
                 raise NEOUndoError('Some data were modified by a later transaction', oid) from None
-            self._store(context, oid, current, merged)
+            self.store_record(context, oid, current, merged)
         self._drain(context)
         return [oids[position:position + 8] for position in range(0, len(oids), 8)]
 
     def _drain(self, context):
         """Waits until all stores are answered."""
         conflicts = ffi.new(_CONFLICTS)
-        check(lib.neo_transaction_drain(context.handle, conflicts))
+        context.check(lib.neo_transaction_drain(context.handle, conflicts))
         while self._resolve(context, conflicts):
-            check(lib.neo_transaction_drain(context.handle, conflicts))
+            context.check(lib.neo_transaction_drain(context.handle, conflicts))
 
     def tpc_vote(self, transaction):
         """{oid: revision that it was merged with} for the conflicts that were resolved."""
-        context = self._begun(transaction)
+        context = self.begun(transaction)
         self._vote(context)
         return context.resolved
 
     def _vote(self, context):
         while not context.voted:
             conflicts = ffi.new(_CONFLICTS)
-            check(lib.neo_transaction_vote(context.handle, conflicts))
+            context.check(lib.neo_transaction_vote(context.handle, conflicts))
             context.voted = not self._resolve(context, conflicts)
 
     def tpc_finish(self, transaction, f=None):
         """Commits, and gives the tid. `f(tid)` is called before any thread can see it."""
-        context = self._begun(transaction)
+        context = self.begun(transaction)
         self._vote(context)
         handle = context.handle
         finishing = Finishing(f)
@@ -375,6 +405,15 @@ class Application(History, PackMixin):
         if finishing.exception is not None:
             raise finishing.exception
         return bytes(tid)
+
+    def blobs(self, transaction):
+        """What a transaction stored of blobs."""
+        context = self._transactions.get(id(transaction))
+        return {} if context is None else context.blobs
+
+    def all_blobs(self):
+        """The same of all the transactions that did not end."""
+        return [context.blobs for context in list(self._transactions.values())]
 
     def tpc_abort(self, transaction):
         context = self._transactions.get(id(transaction))
@@ -474,14 +513,14 @@ def _compression(value):
     return '1' if level is None else f'zlib={level}'
 
 
-def _check_identifier(identifier):
+def check_identifier(identifier):
     if type(identifier) is not bytes:
         raise TypeError(f'an oid or tid must be bytes, got {identifier!r}')
     if len(identifier) != 8:
         raise ValueError(f'an oid or tid has 8 bytes, got {identifier!r}')
 
 
-def _serial(serial):
+def initial_serial(serial):
     if not serial or isinstance(serial, str) and not serial.strip('\0'):
         return ZERO_TID
     return serial
