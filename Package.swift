@@ -30,6 +30,7 @@ let package = Package(
             providers: [.apt(["zlib1g-dev"])]
         ),
         .systemLibrary(name: "CNEOClient"),
+        .systemLibrary(name: "CReadiness"),
         .target(
             name: "MessagePack",
             dependencies: [.product(name: "NIOCore", package: "swift-nio")],
@@ -110,6 +111,7 @@ let package = Package(
             dependencies: [
                 "NEOProtocol",
                 "NEOEngine",
+                "CReadiness",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),

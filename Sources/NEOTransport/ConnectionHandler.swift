@@ -74,6 +74,12 @@ final class ConnectionHandler<Core: NodeCore>: ChannelDuplexHandler {
     private func becomeOpen() {
         guard state == .opening else { return }
         state = .open
+        if let probe = driver.probe, let context {
+            // Of a channel without a socket, nothing is seen before the loop looks itself.
+            try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable { (socket: NIOBSDSocket.Handle) in
+                probe.add(socket)
+            }
+        }
         output.writeBytes(FrameDecoder.handshake)
         touch()
         switch id.direction {

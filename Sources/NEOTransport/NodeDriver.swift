@@ -11,6 +11,9 @@ import NIOCore
 ///  jobs    ─┘                 └── events that come meanwhile wait in `waiting` ────────┘       flush a connection, one
 ///                                                                                             hand-over of the jobs
 /// ```
+///
+/// While packets keep coming soon after each other and there are no jobs, the loop looks for the next one before it sleeps
+/// (``BusyPolling``).
 final class NodeDriver<Core: NodeCore> {
     enum Phase {
         case running
@@ -47,6 +50,16 @@ final class NodeDriver<Core: NodeCore> {
     var lastIncoming: UInt32 = 0
     var complaints = ComplaintLimit()
 
+    private var polling: BusyPolling
+    /// Nil: the loop never looks, it sleeps.
+    let probe: ReadinessProbe?
+    /// Since when there has been nothing to do; nil: there is.
+    private var idleSince: UInt64?
+    private var isLookPlanned = false
+    private var isAsleep = false
+    /// Jobs that were submitted and did not complete.
+    private var pendingJobs = 0
+
     init(
         core: Core,
         logger: Logger,
@@ -59,6 +72,8 @@ final class NodeDriver<Core: NodeCore> {
         self.options = options
         self.eventLoop = eventLoop
         self.status = status
+        polling = BusyPolling(microseconds: options.busyPollingMicroseconds)
+        probe = polling.limitNanoseconds > 0 ? ReadinessProbe() : nil
         var system = SystemRandomNumberGenerator()
         context = CoreContext(
             now: HostClock.now,
@@ -86,6 +101,7 @@ final class NodeDriver<Core: NodeCore> {
     func jobsCompleted(_ result: Result<[Core.JobResult], any Error>) {
         switch result {
         case .success(let results):
+            pendingJobs -= results.count
             for result in results { deliver(.jobCompleted(result)) }
             endTurn()
         case .failure(let error):
@@ -119,6 +135,7 @@ final class NodeDriver<Core: NodeCore> {
             submitJobs()
         } while !waiting.isEmpty || !touched.isEmpty
         isBusy = false
+        becomeIdle()
     }
 
     /// To be called once for a connection with something to write at the end of the turn.
@@ -141,6 +158,10 @@ final class NodeDriver<Core: NodeCore> {
         default: break
         }
         readClocks()
+        if let idleSince {
+            self.idleSince = nil
+            polling.came(afterNanoseconds: context.now.nanoseconds &- idleSince, isAsleep: isAsleep)
+        }
         core.handle(event, &context)
         carryOutEffects()
     }
@@ -148,6 +169,29 @@ final class NodeDriver<Core: NodeCore> {
     private func readClocks() {
         context.now = HostClock.now
         context.wallTime = HostClock.wallTime
+    }
+
+    // MARK: Looking for the next event
+
+    private func becomeIdle() {
+        guard let probe, idleSince == nil, pendingJobs == 0, case .running = phase else { return }
+        let now = HostClock.now.nanoseconds
+        idleSince = now
+        isAsleep = true
+        guard !isLookPlanned, polling.deadline(at: now) != nil else { return }
+        isLookPlanned = true
+        // After what is to be done in this round of the loop, which then goes to sleep.
+        eventLoop.assumeIsolated().execute { self.look(probe) }
+    }
+
+    /// Keeps the loop awake until there is a packet for it, or for as long as it may.
+    private func look(_ probe: ReadinessProbe) {
+        isLookPlanned = false
+        let now = HostClock.now.nanoseconds
+        guard idleSince != nil, case .running = phase, let deadline = polling.deadline(at: now) else { return }
+        let look = BusyPolling.look(from: now, until: deadline) { probe.isReady }
+        polling.looked(look)
+        isAsleep = !look.hasCome
     }
 
     // MARK: Effects
@@ -194,6 +238,7 @@ final class NodeDriver<Core: NodeCore> {
 
     private func submitJobs() {
         guard !submitted.isEmpty else { return }
+        pendingJobs += submitted.count
         writer?.submit(submitted)
         submitted.removeAll(keepingCapacity: true)
     }

@@ -38,7 +38,10 @@ enum StorageProgram {
             )
             let core = StorageCore(configuration, reader: reader)
             let executor = DatabaseExecutor(writer: database.writer, logger: logger)
-            return NodeHost(core: core, executor: executor, logger: logger).run()
+            var options = HostOptions()
+            // What a client does between two loads is short, and a storage that sleeps meanwhile doubles the time of a load.
+            options.busyPollingMicroseconds = 100
+            return NodeHost(core: core, executor: executor, logger: logger, options: options).run()
         } catch let error as ConfigurationError {
             throw error
         } catch {

@@ -93,7 +93,10 @@ public final class Client: Sendable {
     /// The revision of an object; nil if it exists and has none before the one asked.
     public func load(_ oid: OID, _ revision: Revision = .current) throws(ClientError) -> Record? {
         if let record = try look({ core in core.cachedRecord(oid, revision) }) { return record }
-        switch try call({ core, operation, context in core.load(operation, oid, revision, &context) }) {
+        let result = try call(isAnsweredAtOnce: true) { core, operation, context in
+            core.load(operation, oid, revision, &context)
+        }
+        switch result {
         case .record(let record): return record
         case let other: throw unexpected(other)
         }
@@ -197,12 +200,17 @@ public final class Client: Sendable {
     // MARK: Calls
 
     func call(
+        isAnsweredAtOnce: Bool = false,
         isInterruptible: Bool = true,
         _ start: (inout ClientCore, OperationID, inout CoreContext<Never>) -> Void
     ) throws(ClientError) -> OperationResult {
         var check: (() -> Bool)?
         if isInterruptible, let interrupted { check = { interrupted() } }
-        let outcome: Result<OperationResult, BlockingCallError> = host.call(interrupted: check, start)
+        let outcome: Result<OperationResult, BlockingCallError> = host.call(
+            isAnsweredAtOnce: isAnsweredAtOnce,
+            interrupted: check,
+            start
+        )
         let result = try attempt { () throws(BlockingCallError) in try outcome.get() }
         if case .failed(let error) = result { throw error }
         return result

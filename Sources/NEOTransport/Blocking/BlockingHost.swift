@@ -23,7 +23,8 @@ public enum BlockingCallError: Error, Hashable, Sendable {
 ///
 /// *Leader and followers*: a thread that must wait becomes the leader if there is none. It polls the sockets, gives what
 /// arrives to the core, and hands their results to the other waiting threads; so the answer to a lone caller needs no
-/// other thread. A background thread leads only while nobody else does: it looks every few milliseconds whether the
+/// other thread. It looks for an answer for a moment before it sleeps, while answers keep coming that soon
+/// (``BusyPolling``). A background thread leads only while nobody else does: it looks every few milliseconds whether the
 /// program is idle, and sleeps until something arrives then.
 ///
 /// Deliveries and log messages are given to the program without any lock held; the core orders deliveries.
@@ -33,6 +34,7 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
     /// A thread that waits for an operation.
     private final class Waiter {
         let condition = BlockingCondition()
+        var isAnsweredAtOnce = false
         var result: Core.OperationResult?
         var isParked = false
     }
@@ -65,6 +67,7 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
     /// Changes with each leader, so that one that was replaced knows it.
     private var leadership: UInt64 = 0
     private var isLeaderPolling = false
+    private var polling: BusyPolling
     /// Who waits for a result while it leads.
     private var leadingWaiter: Waiter?
     private let callerWake: WakePipe
@@ -83,11 +86,13 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
     private let published: Atomic<UInt64>
 
     /// - Parameters:
+    ///   - busyPollingMicroseconds: how long a waiting thread may look for an answer before it sleeps.
     ///   - deliver: tells the program a delivery; never called by two threads at once.
     ///   - log: called by any thread.
     public init(
         core: Core,
         seed: UInt64,
+        busyPollingMicroseconds: UInt64 = 100,
         deliver: @escaping @Sendable (Core.Delivery) -> Void,
         log: @escaping @Sendable (LogLevel, String) -> Void
     ) throws {
@@ -96,6 +101,7 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
         self.deliver = deliver
         self.log = log
         self.published = Atomic(core.publishedValue)
+        polling = BusyPolling(microseconds: busyPollingMicroseconds)
         callerWake = try WakePipe()
         backgroundWake = try WakePipe()
         turn { core, context in core.start(&context) }
@@ -135,8 +141,12 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
     }
 
     /// Starts an operation and waits for its result.
-    /// - Parameter interrupted: called about every 100 ms, without any lock; true: the call gives up.
+    /// - Parameters:
+    ///   - isAnsweredAtOnce: one peer answers, without any disk or other peer: the thread may look for the answer before it
+    ///     sleeps.
+    ///   - interrupted: called about every 100 ms, without any lock; true: the call gives up.
     public func call(
+        isAnsweredAtOnce: Bool = false,
         interrupted: (() -> Bool)? = nil,
         _ start: (inout Core, OperationID, inout CoreContext<Never>) -> Void
     ) -> Result<Core.OperationResult, BlockingCallError> {
@@ -150,6 +160,7 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
         lastOperation += 1
         let operation = OperationID(lastOperation)
         let waiter = freeWaiters.popLast() ?? Waiter()
+        waiter.isAnsweredAtOnce = isAnsweredAtOnce
         waiters[operation] = waiter
         turn { core, context in start(&core, operation, &context) }
         let result = wait(for: waiter, interrupted)
@@ -311,9 +322,21 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
             deadline == .max
             ? -1 : deadline <= now ? 0 : Int32(clamping: (deadline &- now &+ 999_999) / 1_000_000)
         isLeaderPolling = true
+        let mayLook = leadingWaiter?.isAnsweredAtOnce ?? false
+        let limit = mayLook && wait != 0 ? polling.deadline(at: now) : nil
         lock.unlock()
-        let count = poll(&descriptors, nfds_t(descriptors.count), wait)
+        var count: Int32 = 0
+        let look = limit.map { limit in
+            BusyPolling.look(from: now, until: limit) {
+                count = poll(&descriptors, nfds_t(descriptors.count), 0)
+                return count != 0
+            }
+        }
+        let isAsleep = count == 0
+        if isAsleep { count = poll(&descriptors, nfds_t(descriptors.count), wait) }
         lock.lock()
+        if let look { polling.looked(look) }
+        if mayLook, count > 0 { polling.came(afterNanoseconds: BlockingClock.now() &- now, isAsleep: isAsleep) }
         if descriptors[0].revents != 0 { wake.clear() }
         // Another thread took over meanwhile: what arrived is for it.
         guard leadership == mine else { return }
