@@ -154,6 +154,27 @@ class Cluster:
         command = [program(), 'ctl', '--address', f'127.0.0.1:{self.admin_node.port}', *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
+    def cells(self):
+        """The row of cells of each storage, a letter a partition: {'S1': 'UO.F'}."""
+        lines = map(str.split, self.control('print', 'pt').stdout.splitlines())
+        return {words[0]: words[2] for words in lines if len(words) == 3 and words[0].startswith('S')}
+
+    def wait_cells(self, condition, timeout=60):
+        """Until a condition holds of `cells`, whose states are given in one string too."""
+        deadline = time.monotonic() + timeout
+        while True:
+            cells = self.cells()
+            if cells and condition(cells, set(''.join(cells.values()))):
+                return cells
+            if time.monotonic() > deadline:
+                raise AssertionError(f'the cells are still {cells}\n' + '\n'.join(
+                    f'--- {node.name}\n{self.tail(node)}' for node in self.nodes))
+            time.sleep(0.05)
+
+    def wait_up_to_date(self, timeout=60):
+        """Until no cell is out of date, feeding another one, or corrupted."""
+        return self.wait_cells(lambda cells, states: states <= {'U', '.'}, timeout)
+
     def state(self):
         try:
             result = self.control('print', 'cluster')
@@ -187,6 +208,11 @@ class Cluster:
 
     def stop(self, timeout=20):
         """Stops all the nodes, keeping their data: none of them is missed by the others."""
+        # A master that has not found the primary one yet would not be told.
+        found = time.monotonic() + timeout
+        while self.control('print', 'node', 'master').stdout.count('RUNNING') < len(self.master_nodes):
+            assert time.monotonic() < found, self.control('print', 'node', 'master')
+            time.sleep(0.05)
         result = self.control('set', 'cluster', 'STOPPING')
         assert result.returncode == 0, result
         deadline = time.monotonic() + timeout

@@ -79,17 +79,6 @@ RESTARTED = [
 ]
 
 
-def wait_up_to_date(cluster, timeout=30):
-    deadline = time.monotonic() + timeout
-    while True:
-        # Behind the first line and the names of the nodes with their states.
-        cells = [line.split()[2] for line in cluster.control('print', 'pt').stdout.splitlines()[1:] if line]
-        if not any('O' in row for row in cells):
-            return
-        assert time.monotonic() < deadline, f'cells are not up to date: {cells}'
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize('names, suffix', [group[1:] for group in RESTARTED], ids=[group[0] for group in RESTARTED])
 def test_databases_of_the_reference(names, suffix, tmp_path):
     """A cluster on copies of them becomes RUNNING by itself, a client reads them, and they are as they must be."""
@@ -112,7 +101,7 @@ def test_databases_of_the_reference(names, suffix, tmp_path):
             assert storage.new_oid().hex() > max(row['oid'] for database in expected for row in database['objects'])
         finally:
             storage.close()
-        wait_up_to_date(cluster)
+        cluster.wait_cells(lambda cells, states: 'O' not in states)
         cluster.stop()
         for node, database in zip(cluster.storage_nodes, expected):
             found = rows(node.database)

@@ -148,3 +148,90 @@ def test_copies(names):
         assert run_client(target, REFERENCE, 'iterate') == expected
         assert run_client(target, OURS, 'iterate') == expected
         assert run_client(target, REFERENCE, 'count', 'a') == '9\n'
+
+
+def check_copies(cluster):
+    """The databases of a cluster that was stopped, each with all the partitions, have the same contents."""
+    # A storage of the reference leaves the last transactions to the next start.
+    use_ours(cluster, *(node.name for node in cluster.nodes))
+    cluster.start()
+    cluster.wait_up_to_date()
+    cluster.stop()
+    databases = [rows(node.database) for node in cluster.storage_nodes]
+    check_consistency(databases)
+    one, other = (
+        {table: [{key: value for key, value in row.items() if key != 'data_id'} for row in database[table]]
+         for table in ('transactions', 'objects')}
+        for database in databases)
+    assert one == other and len(one['objects']) > 100
+
+
+@pytest.mark.parametrize('away', ['ours', 'reference'])
+@pytest.mark.parametrize('master', ['our-master', 'reference-master'])
+def test_replication(away, master):
+    """A storage of either kind was away, and fetches what it missed from one of the other kind: new objects, changes,
+    an undo, and what is committed meanwhile."""
+    names = ['storage1'] + (['master1'] if master == 'reference-master' else [])
+    with make(names, replicas=1) as cluster:
+        node = cluster.storage_nodes[0 if away == 'reference' else 1]
+        run_client(cluster, OURS, 'fill', 'a')
+        node.stop()
+        run_client(cluster, REFERENCE, 'fill', 'b')
+        run_client(cluster, OURS, 'undo', 'b 4')
+        run_client(cluster, REFERENCE, 'add', 'a', '5')
+        node.start()
+        assert run_client(cluster, OURS, 'add', 'a', '20') == '75\n'
+        cluster.wait_up_to_date()
+        expected = run_client(cluster, REFERENCE, 'check', 'b')
+        # Whoever is asked now: only the one that was away is left.
+        cluster.storage_nodes[1 if away == 'reference' else 0].stop()
+        for client in OURS, REFERENCE:
+            assert run_client(cluster, client, 'check', 'b') == expected
+            assert run_client(cluster, client, 'count', 'a') == '75\n'
+        cluster.storage_nodes[1 if away == 'reference' else 0].start()
+        cluster.wait_up_to_date()
+        assert run_client(cluster, REFERENCE, 'iterate') == run_client(cluster, OURS, 'iterate')
+        cluster.stop()
+        check_copies(cluster)
+
+
+@pytest.mark.parametrize('first', ['ours', 'reference'])
+@pytest.mark.parametrize('master', ['our-master', 'reference-master'])
+def test_growth(first, master):
+    """A second storage, of the other kind, joins; tweaks give it a copy of everything, then leave it alone with half."""
+    names = ['storage1' if first == 'reference' else 'storage2'] + (['master1'] if master == 'reference-master' else [])
+    cluster = Cluster(storages=2, partitions=4, autostart=False)
+    use_reference(cluster, *names)
+    try:
+        second = cluster.storage_nodes.pop()
+        for node in cluster.nodes:
+            node.start()
+        deadline = time.monotonic() + 30
+        while cluster.control('start').returncode:
+            assert time.monotonic() < deadline
+            time.sleep(.1)
+        cluster.wait_running()
+        expected = run_client(cluster, OURS, 'fill', 'a')
+        cluster.storage_nodes.append(second)
+        second.start()
+        while 'PENDING' not in cluster.control('print', 'node', 'storage').stdout:
+            assert time.monotonic() < deadline
+            time.sleep(.1)
+        for words in ('add', 'all'), ('set', 'replicas', '1'):
+            assert cluster.control(*words).returncode == 0, words
+        simulated = cluster.control('tweak', '-n').stdout
+        assert cluster.control('tweak').stdout == simulated and simulated.count('O') == 4
+        assert all(row == 'UUUU' for row in cluster.wait_up_to_date().values())
+        run_client(cluster, REFERENCE, 'add', 'a', '5')
+        for words in ('set', 'replicas', '0'), ('tweak',):
+            assert cluster.control(*words).returncode == 0, words
+        # Each has half of the partitions now.
+        cells = cluster.wait_up_to_date()
+        assert all(row.count('U') == 2 for row in cells.values()), cells
+        for client in OURS, REFERENCE:
+            assert run_client(cluster, client, 'check', 'a') == expected
+            assert run_client(cluster, client, 'add', 'a', '2') in ('21\n', '27\n')
+        assert cluster.control('tweak').stdout == 'No change done.\n'
+        cluster.stop()
+    finally:
+        cluster.close()

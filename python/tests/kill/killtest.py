@@ -15,8 +15,11 @@ acknowledged, it notes its TID, and makes the note durable. In each round, after
 At the end, the whole cluster is stopped and started once more, and everything is checked again; and once it is stopped,
 an independent reader checks the databases. Other kinds of rounds kill nodes again while they start, kill master and
 storages in the same instant, stop processes with SIGSTOP for a second, or (`spared`, with --replicas) kill a storage of
-which others have copies: the cluster must go on without it. With the same seed the
-same processes are killed after the same delays; what they were doing then is up to the machine.
+which others have copies: the cluster must go on without it. A `storm` kills a random master or storage every second and starts
+it again, whether or not the cluster works by then; a `network_storm` breaks or stalls connections as often.
+With the same seed the same processes are killed after the same delays; what they were doing then is up to the machine.
+
+    killtest.py --masters 3 --storages 4 --replicas 1 --writers 8 --kinds storm --storm-seconds 60 --rounds 10
 """
 
 import argparse
@@ -187,6 +190,10 @@ class Test:
         self.cluster = Cluster(
             masters=options.masters, storages=options.storages, partitions=options.partitions,
             replicas=options.replicas, name='kill', directory=options.directory)
+        if options.directory:
+            # Whoever keeps the logs wants to know more than warnings.
+            for node in self.cluster.nodes:
+                node.options = [*node.options, '--logfile', str(node.log)]
         self.writers = [Writer(self.cluster, index) for index in range(options.writers)]
         self.kills = {}
         self.recovery_times = []
@@ -312,6 +319,33 @@ class Test:
                 victim.process.send_signal(signal.SIGCONT)
         return victims
 
+    def storm(self):
+        """Kills a master or a storage every second; it starts again at once."""
+        return self.for_a_while(lambda: self.restart_one(self.cluster.master_nodes + self.cluster.storage_nodes))
+
+    def restart_one(self, nodes):
+        victim = self.random.choice(nodes)
+        self.kill(victim)
+        self.sleep(0.3)
+        victim.start()
+        return victim
+
+    def network_storm(self):
+        """Breaks the connections of a master or a storage every second, or lets nothing through for a while."""
+        return self.for_a_while(lambda: self.random.choice((self.reset, self.reset, self.stall))()[0])
+
+    def for_a_while(self, disturb):
+        end = time.monotonic() + self.options.storm_seconds
+        victims = []
+        while (begin := time.monotonic()) < end:
+            victims.append(disturb())
+            for writer in self.writers:
+                if not writer.is_running:
+                    raise Violation(f'{writer.name} stopped by itself: {self.cluster.tail(writer)}')
+            time.sleep(max(0, begin + 1 - time.monotonic()))
+        self.recovery_begin = time.monotonic()
+        return sorted(set(victims), key=lambda victim: victim.name)
+
     def reset(self):
         """Breaks all the connections of a node."""
         victims = self.random.sample(self.cluster.master_nodes + self.cluster.storage_nodes, 1)
@@ -359,11 +393,9 @@ class Test:
     def can_spare(self, node):
         """Whether all the partitions are readable without this storage."""
         readable = set()
-        for line in self.cluster.control('print', 'pt').stdout.splitlines():
-            words = line.split()
-            # "S1 R UO.F"
-            if len(words) == 3 and words[0] != f'S{self.nid(node)}' and words[1] == 'R':
-                readable.update(index for index, state in enumerate(words[2]) if state in 'UF')
+        for nid, row in self.cluster.cells().items():
+            if nid != f'S{self.nid(node)}':
+                readable.update(index for index, state in enumerate(row) if state in 'UF')
         return len(readable) == self.options.partitions
 
     def nid(self, node):
@@ -376,15 +408,8 @@ class Test:
     def wait_up_to_date(self):
         """Until no cell is out of date."""
         begin = time.monotonic()
-        while True:
-            rows = [words[2] for words in map(str.split, self.cluster.control('print', 'pt').stdout.splitlines())
-                    if len(words) == 3 and words[0].startswith('S')]
-            if rows and not any(state in row for row in rows for state in 'OFC'):
-                print(f'all cells are up to date after {time.monotonic() - begin:.1f} s')
-                return
-            if time.monotonic() > begin + self.options.timeout:
-                raise Violation(f'cells are not up to date after {self.options.timeout} s: {rows}')
-            time.sleep(0.1)
+        self.cluster.wait_up_to_date(self.options.timeout)
+        print(f'all cells are up to date after {time.monotonic() - begin:.1f} s')
 
     def wait_commits(self):
         """Until each writer had a commit acknowledged."""
@@ -515,7 +540,8 @@ def main():
     parser.add_argument('--writers', type=int, default=3)
     parser.add_argument('--kinds', type=str.split,
                         help=f'of rounds: {" ".join(KINDS)} (default), or with --network {" ".join(NETWORK_KINDS)}, '
-                        'and spared, for --replicas')
+                        'and spared, for --replicas; storm, network_storm')
+    parser.add_argument('--storm-seconds', type=float, default=20)
     parser.add_argument('--network', action='store_true', help='in a network namespace, where connections are broken')
     parser.add_argument('--minutes', type=float, default=60, help='no round begins after that')
     parser.add_argument('--load-seconds', type=float, default=1.0, help='longest time between two rounds')
