@@ -32,6 +32,16 @@ public struct CoreContext<Job: Sendable>: Sendable {
         effects.append(.submit(job))
     }
 
+    /// ``Effect/submitLater(_:)``
+    public mutating func submitLater(_ job: Job) {
+        effects.append(.submitLater(job))
+    }
+
+    /// ``Effect/hurry``
+    public mutating func hurry() {
+        effects.append(.hurry)
+    }
+
     public mutating func exit(status: Int32) {
         effects.append(.exit(status: status))
     }

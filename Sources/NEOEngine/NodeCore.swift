@@ -80,6 +80,10 @@ public enum Effect<Job: Sendable>: Sendable {
     case cancelTimer(TimerID)
     /// Have the database do something. Jobs are applied in the order in which they were submitted.
     case submit(Job)
+    /// The same for a job that nobody waits for: it may be kept for a moment, to be performed together with later ones.
+    case submitLater(Job)
+    /// Have what was kept performed now: somebody waits for it after all.
+    case hurry
     case log(LogLevel, String)
     /// Flush and close everything, then end the process.
     case exit(status: Int32)

@@ -15,6 +15,10 @@ public struct HostOptions: Sendable {
     public var exitTimeoutMilliseconds: Int64 = 3_000
     /// Connections that the system may hold before the node accepts them.
     public var backlog: Int32 = 1024
+    /// How long jobs that nobody waits for are kept for the next ones.
+    public var keptJobsMilliseconds: Int64 = 2
+    /// Most jobs that are kept.
+    public var keptJobs = 16
     /// How long the event loop looks for the next packet before it sleeps, while packets keep coming that soon and there
     /// are no jobs; 0: it does not look. It is for nodes that answer at once: where an answer needs other processes, or
     /// the writer, they need the processor more.

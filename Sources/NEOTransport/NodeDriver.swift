@@ -37,7 +37,12 @@ final class NodeDriver<Core: NodeCore> {
     private var waiting = CircularBuffer<Event<Core.JobResult>>()
     /// The effects being carried out; kept for its capacity.
     private var effects: [Effect<Core.Job>] = []
+    /// Jobs that the writer does not have yet, in their order.
     private var submitted: [Core.Job] = []
+    /// Whether somebody waits for one of them.
+    private var mustSubmit = false
+    /// The end of the time that jobs can be kept for.
+    private var keepTimer: Scheduled<Void>?
     /// The connections that have something to write at the end of the turn.
     private var touched: [ConnectionHandler<Core>] = []
     private var timers: [TimerID: Scheduled<Void>] = [:]
@@ -57,7 +62,7 @@ final class NodeDriver<Core: NodeCore> {
     private var idleSince: UInt64?
     private var isLookPlanned = false
     private var isAsleep = false
-    /// Jobs that were submitted and did not complete.
+    /// Jobs that did not complete, those that are kept included.
     private var pendingJobs = 0
 
     init(
@@ -209,7 +214,11 @@ final class NodeDriver<Core: NodeCore> {
         switch effect {
         case .send(let id, let frame): connections[id]?.send(frame)
         case .notifyWhenWritten(let id): connections[id]?.notifyWhenWritten()
-        case .submit(let job): submitted.append(job)
+        case .submit(let job):
+            submit(job)
+            mustSubmit = true
+        case .submitLater(let job): submit(job)
+        case .hurry: mustSubmit = !submitted.isEmpty
         case .startTimer(let timer, let milliseconds): start(timer, milliseconds: milliseconds)
         case .cancelTimer(let timer): timers.removeValue(forKey: timer)?.cancel()
         case .close(let id): connections.removeValue(forKey: id)?.close()
@@ -236,9 +245,25 @@ final class NodeDriver<Core: NodeCore> {
         }
     }
 
+    private func submit(_ job: Core.Job) {
+        submitted.append(job)
+        pendingJobs += 1
+    }
+
+    /// Hands jobs over to the writer, unless all of them can wait for others.
     private func submitJobs() {
         guard !submitted.isEmpty else { return }
-        pendingJobs += submitted.count
+        guard mustSubmit || submitted.count >= options.keptJobs else {
+            keepTimer =
+                keepTimer
+                ?? eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(options.keptJobsMilliseconds)) {
+                    self.keepTimer = nil
+                    self.mustSubmit = !self.submitted.isEmpty
+                    self.endTurn()
+                }
+            return
+        }
+        mustSubmit = false
         writer?.submit(submitted)
         submitted.removeAll(keepingCapacity: true)
     }
@@ -263,6 +288,8 @@ final class NodeDriver<Core: NodeCore> {
         timers = [:]
         for listener in listeners { listener.close(promise: nil) }
         listeners = []
+        keepTimer?.cancel()
+        mustSubmit = true
         submitJobs()
         for id in connections.keys.sorted() {
             closeAfterFlush(id, timeoutMilliseconds: options.exitTimeoutMilliseconds)

@@ -68,9 +68,9 @@ struct HostileWorld<Core: NodeCore> {
             case .close(let id), .closeAfterFlush(let id): peers.removeAll { $0.id == id }
             case .startTimer(let timer, _): if !timers.contains(timer) { timers.append(timer) }
             case .cancelTimer(let timer): timers.removeAll { $0 == timer }
-            case .submit(let job): jobs.append(job)
+            case .submit(let job), .submitLater(let job): jobs.append(job)
             case .exit(let status): exitStatus = exitStatus ?? status
-            case .notifyWhenWritten, .log: break
+            case .notifyWhenWritten, .log, .hurry: break
             }
         }
         nanoseconds += 1_000_000

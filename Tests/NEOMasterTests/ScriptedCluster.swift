@@ -78,7 +78,7 @@ struct ScriptedCluster {
                 exitStatus = status
                 lines.append("exit \(status)")
             case .log(_, let text): logs.append(text)
-            case .listen, .submit, .notifyWhenWritten: break
+            case .listen, .submit, .submitLater, .hurry, .notifyWhenWritten: break
             }
         }
         wallTime += 0.01

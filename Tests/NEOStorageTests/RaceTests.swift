@@ -43,6 +43,30 @@ import Testing
         #expect(brief(scenario.host.packets(scenario.b)) == ["object 1004 next nil", "stored 1004"])
     }
 
+    /// A store goes with the vote, an unlock with what comes next, unless somebody waits for it.
+    @Test func keepsWhatNobodyWaitsFor() throws {
+        var scenario = try StorageScenario()
+        try scenario.store(1, 0x1000, by: scenario.a)
+        #expect(scenario.host.keptJobs == 1)
+        try scenario.vote(0x1000, [1], by: scenario.a)
+        #expect(scenario.host.keptJobs == 0)
+        try scenario.lock(0x1000, at: 0x1004)
+        try scenario.host.completeJobs()
+        try scenario.unlock(0x1000)
+        #expect(scenario.host.keptJobs == 1)
+        // A reader that comes after the unlock, then one that came before.
+        try scenario.load(1, by: scenario.b)
+        #expect(scenario.host.keptJobs == 0)
+        try scenario.host.completeJobs()
+        try scenario.store(1, on: 0x1004, 0x1008, by: scenario.a)
+        try scenario.vote(0x1008, [1], by: scenario.a)
+        try scenario.lock(0x1008, at: 0x100c)
+        try scenario.host.completeJobs()
+        try scenario.load(1, by: scenario.b)
+        try scenario.unlock(0x1008)
+        #expect(scenario.host.keptJobs == 0)
+    }
+
     @Test("Rule 9: a vote in progress survives the loss of its client")
     func clientLostDuringVote() throws {
         var scenario = try StorageScenario()

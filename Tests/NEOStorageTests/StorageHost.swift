@@ -30,6 +30,8 @@ struct StorageHost {
     var now = Instant(nanoseconds: 1_000_000_000)
     private var random = SplitMix64(seed: 1)
     private(set) var jobs: [DatabaseJob] = []
+    /// How many of the last jobs a host may keep for a moment.
+    private(set) var keptJobs = 0
     private(set) var masterID: ConnectionID?
     private(set) var exitStatus: Int32?
     private(set) var logs: [String] = []
@@ -101,7 +103,13 @@ struct StorageHost {
             case .close(let id), .closeAfterFlush(let id):
                 connecting.removeAll { $0.0 == id }
                 if open.remove(id) != nil { received[id, default: []].append(.closed) }
-            case .submit(let job): jobs.append(job)
+            case .submit(let job):
+                jobs.append(job)
+                keptJobs = 0
+            case .submitLater(let job):
+                jobs.append(job)
+                keptJobs += 1
+            case .hurry: keptJobs = 0
             case .startTimer(let timer, let milliseconds): timers[timer] = milliseconds
             case .cancelTimer(let timer): timers[timer] = nil
             case .log(_, let message): logs.append(message)

@@ -52,6 +52,35 @@ import Testing
         _ = await host.stop()
     }
 
+    /// Jobs that nobody waits for go with the next one. Alone, they are performed soon: at a limit of time or of number, when
+    /// somebody is in a hurry, at the end.
+    @Test func keepsJobsForCompany() async throws {
+        let batches = Journal<[Int]>()
+        var options = HostOptions()
+        options.keptJobs = 3
+        let executor = CountingExecutor(batches: batches)
+        let (host, _) = startToy(options: options, executor: executor) { event, context in
+            switch event {
+            case nil:
+                context.submitLater(1)
+                context.submitLater(2)
+                context.submit(3)
+            case .jobCompleted(30): context.submitLater(4)
+            case .jobCompleted(40): context.startTimer(TimerID(1), milliseconds: 50)
+            case .timerFired:
+                context.submitLater(5)
+                context.hurry()
+            case .jobCompleted(50): for job in 6...8 { context.submitLater(job) }
+            case .jobCompleted(80):
+                context.submitLater(9)
+                context.exit(status: 0)
+            default: break
+            }
+        }
+        #expect(await host.waitUntilOver() == 0)
+        #expect(batches.entries == [[1, 2, 3], [4], [5], [6, 7, 8], [9]])
+    }
+
     /// No job of a failed batch is acknowledged; the node ends.
     @Test func endsWhenTheDatabaseFails() async throws {
         let executor = CountingExecutor(batches: Journal(), failsAt: 3)

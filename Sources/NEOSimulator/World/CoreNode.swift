@@ -130,6 +130,10 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
         case .submit(let job):
             waitingJobs.append(job)
             write()
+        case .submitLater(let job):
+            waitingJobs.append(job)
+            later(2_000_000) { $0.write() }
+        case .hurry: write()
         case .log(let level, let message): world.log.write("\(world.now) \(name) [\(level)] \(message)")
         case .exit(let status):
             world.log.write("\(world.now) \(name) exits with \(status)")

@@ -5,11 +5,16 @@ import NEOProtocol
 
 /// The way to the database and back.
 extension StorageCore {
+    /// - Parameters:
+    ///   - bytes: of object data in it.
+    ///   - isUrgent: somebody waits for its end. Others may be kept for a moment by the host, so that they need no commit of
+    ///     their own.
     @discardableResult
     mutating func submit(
         _ operation: DatabaseJob.Operation,
         then continuation: Continuation = .none,
         bytes: Int = 0,
+        isUrgent: Bool = true,
         _ context: inout Context
     ) -> DatabaseJob.ID {
         let id = jobs.add(continuation, period: period, bytes: bytes)
@@ -22,7 +27,8 @@ extension StorageCore {
                 context.startTimer(Timer.flush, milliseconds: Self.flushMilliseconds)
             }
         }
-        context.submit(DatabaseJob(id: id, operation: operation))
+        let job = DatabaseJob(id: id, operation: operation)
+        if isUrgent { context.submit(job) } else { context.submitLater(job) }
         return id
     }
 

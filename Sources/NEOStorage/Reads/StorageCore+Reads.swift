@@ -15,6 +15,7 @@ extension StorageCore {
     ) throws {
         let verdict = try attempt(packet, for: id, request, isReadOnly: isReadOnly, &context)
         guard verdict == .blocked, try charge(id, request, bytes: 0, &context) else { return }
+        context.hurry()
         delayedReads.append(packet, from: id, request, received: context.now)
     }
 

@@ -117,7 +117,8 @@ extension StorageCore {
             return
         }
         transactions.update(ttid) { $0.stage = .unlocking(tid) }
-        submit(.unlock(ttid, tid), then: .unlocked(ttid), &context)
+        let isAwaited = delayedReads.count > 0 || delayedWrites.count > 0
+        submit(.unlock(ttid, tid), then: .unlocked(ttid), isUrgent: isAwaited, &context)
     }
 
     /// Forgets a transaction unless it is locked: only an unlock ends it then (`spec/storage.md §9.10`).

@@ -5,6 +5,9 @@ import NIOCore
 
 /// Stores, checks and relocks (`spec/storage.md §9.3-9.6`).
 extension StorageCore {
+    /// Longer stores are written at once, while the client sends others.
+    private static let keptStoreBytes = 16 << 10
+
     /// A request of a client, as it arrives. What is registered or released here is not done again by a retry
     /// (`spec/README.md`, atomicity rules 5 and 8).
     mutating func write(
@@ -31,6 +34,7 @@ extension StorageCore {
             guard try register(packet.ttid, for: id, nid, request, &context) else { return }
         }
         if try attempt(packet, for: id, request, &context) == .blocked {
+            context.hurry()
             try delay(packet, for: id, request, &context)
         }
     }
@@ -296,7 +300,8 @@ extension StorageCore {
         // The vote is what promises something: until then an answer only lets the client go on.
         let answer = AnswerStoreObject(conflict: conflict)
         if jobs.bytes + bytes <= configuration.limits.unwrittenBytes {
-            submit(operation, bytes: bytes, &context)
+            // It goes with the vote that follows, unless it is long.
+            submit(operation, bytes: bytes, isUrgent: bytes > Self.keptStoreBytes, &context)
             connections.answer(id, to: request, answer, &context)
         } else {
             let continuation = Continuation.answer(id, request: request, answer.packet)

@@ -272,7 +272,7 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
         case .log(let level, let message):
             if logs.count < Self.maximumLogCount { logs.append((level, message)) }
         // A client does not ask for it.
-        case .notifyWhenWritten: break
+        case .notifyWhenWritten, .hurry: break
         case .listen, .exit: break
         }
     }
