@@ -12,10 +12,15 @@ public protocol JobExecutor<Job, JobResult> {
     ///   with one job alone is part of its result.
     func perform(_ jobs: [Job]) throws -> [JobResult]
 
+    /// Called after each batch, once its results were given.
+    func settle()
+
     /// Releases the database. Called once, after the last batch.
     func close()
 }
 
 extension JobExecutor {
+    public func settle() {}
+
     public func close() {}
 }

@@ -60,6 +60,7 @@ final class JobWriter<Job: Sendable, JobResult: Sendable>: @unchecked Sendable {
                     throw JobWriterError(expectedResults: batch.count, results: results.count)
                 }
                 completion(.success(results))
+                executor.settle()
             } catch {
                 state.withLockedValue { state in
                     state.hasFailed = true

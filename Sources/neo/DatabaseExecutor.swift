@@ -11,6 +11,8 @@ struct DatabaseExecutor: JobExecutor {
         try writer.perform(jobs)
     }
 
+    func settle() { writer.settle() }
+
     func close() {
         do {
             try writer.close()

@@ -48,6 +48,37 @@ import Testing
         #expect(described["tables"] == golden.sidecar["tables"])
     }
 
+    /// The log is copied beside the writer, and begins again at its start.
+    @Test func theLogDoesNotGrowWithWhatIsWritten() throws {
+        let test = try TestDatabase(.sqlite)
+        let database = try #require(test.database as? SQLiteDatabase)
+        let checkpointer = try #require(database.sqliteWriter.checkpointer)
+        for number in 1...400 as ClosedRange<UInt64> {
+            let record = ByteBuffer(repeating: UInt8(number % 256), count: 40_000 + Int(number))
+            let data = StoredData(compression: 0, checksum: Checksum(of: record), data: record)
+            let object = DatabaseJob.PendingObject(oid: OID(number), data: data, dataTID: nil)
+            try test.steps.perform(together: [
+                .store(TTID(number), object, undoTargetRequired: false),
+                .vote(TTID(number), TransactionMetadata(OID(number))),
+                .lock(TTID(number), TID(number), approvesPack: false),
+                .unlock(TTID(number), TID(number)),
+            ])
+            database.writer.settle()
+            while checkpointer.isCopying { usleep(1000) }
+        }
+        // 16 MB were written; it is copied from 4 MiB on.
+        #expect(try Data(contentsOf: URL(fileURLWithPath: test.path + "-wal")).count < 6_000_000)
+        try test.database.writer.close()
+        // The file has it all.
+        try FileManager.default.copyItem(atPath: test.path, toPath: path)
+        let copy = try open()
+        let reader = try copy.makeReader()
+        for number in 1...400 as ClosedRange<UInt64> {
+            #expect(try reader.lastTID(of: OID(number), in: Int(number % 2)) == TID(number))
+        }
+        try copy.writer.close()
+    }
+
     @Test func oneProcessAtATime() throws {
         let database = try open()
         #expect(throws: DatabaseFailure(.locked, "database is locked")) { try open() }

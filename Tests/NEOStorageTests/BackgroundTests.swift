@@ -1,4 +1,5 @@
 import NEODatabase
+import NEOEngine
 import NEOProtocol
 import Testing
 
@@ -10,26 +11,47 @@ import Testing
     func turns() {
         var lane = BackgroundLane()
         #expect(lane.turns == [.drop, .pack, .repair])
-        lane.begin(.drop, clientRequests: 0)
-        #expect(lane.completed(clientRequests: 0, BackgroundPace()) == .proceed)
+        let now = Instant(nanoseconds: 0)
+        lane.begin(.drop, clientRequests: 0, now: now)
+        #expect(lane.completed(clientRequests: 0, now: now, BackgroundPace()) == .proceed)
         #expect(lane.turns == [.pack, .repair, .drop])
-        lane.begin(.repair, clientRequests: 0)
-        #expect(lane.completed(clientRequests: 0, BackgroundPace()) == .proceed)
+        lane.begin(.repair, clientRequests: 0, now: now)
+        #expect(lane.completed(clientRequests: 0, now: now, BackgroundPace()) == .proceed)
         #expect(lane.turns == [.drop, .pack, .repair])
     }
 
     @Test("Clients that were served meanwhile are left some time, unless the pace says otherwise")
     func rest() {
         var lane = BackgroundLane()
-        lane.begin(.pack, clientRequests: 7)
-        #expect(lane.completed(clientRequests: 8, BackgroundPace()) == .rest(milliseconds: 15))
+        func ends(after milliseconds: UInt64, _ pace: BackgroundPace = BackgroundPace()) -> BackgroundLane.Action {
+            lane.begin(.pack, clientRequests: 7, now: Instant(nanoseconds: 5))
+            return lane.completed(clientRequests: 8, now: Instant(nanoseconds: 5 + milliseconds * 1_000_000), pace)
+        }
+        #expect(ends(after: 0) == .rest(milliseconds: 8))
         #expect(lane.state == .resting)
         lane.rested()
         #expect(lane.state == .idle)
+        // The longer it took, for whatever reason, the longer clients are left alone.
+        #expect(ends(after: 3) == .rest(milliseconds: 24))
+        lane.rested()
+        #expect(ends(after: 100) == .rest(milliseconds: 500))
+        lane.rested()
         var pace = BackgroundPace()
         pace.restMilliseconds = 0
-        lane.begin(.pack, clientRequests: 8)
-        #expect(lane.completed(clientRequests: 9, pace) == .proceed)
+        #expect(ends(after: 3, pace) == .proceed)
+    }
+
+    @Test("Slices are longer while nobody is there")
+    func budget() {
+        var lane = BackgroundLane()
+        let (now, pace) = (Instant(nanoseconds: 0), BackgroundPace())
+        #expect(pace.budget(isQuiet: lane.isQuiet).milliseconds == 1)
+        lane.begin(.pack, clientRequests: 7, now: now)
+        #expect(lane.completed(clientRequests: 7, now: now, pace) == .proceed)
+        #expect(pace.budget(isQuiet: lane.isQuiet).milliseconds == 5)
+        lane.begin(.pack, clientRequests: 7, now: now)
+        _ = lane.completed(clientRequests: 8, now: now, pace)
+        #expect(pace.budget(isQuiet: lane.isQuiet).milliseconds == 1)
     }
 
     @Test("Partitions are dropped one at a time, the smallest first")

@@ -156,7 +156,7 @@ import Testing
         try scenario.answer([PackScenario.order(0x2000, through: 0x1024)], completing: false)
         try scenario.base.load(4, by: scenario.base.a)
         try scenario.base.host.completeJobs()
-        #expect(scenario.base.host.timers[StorageCore.Timer.background] == 15)
+        #expect(scenario.base.host.timers[StorageCore.Timer.background] == 8)
         #expect(try scenario.packed()[1] == 0)
         try scenario.base.host.fire(StorageCore.Timer.background)
         try scenario.base.host.completeJobs()

@@ -11,6 +11,14 @@ public protocol DatabaseWriter: Sendable {
     ///   the database is only known after it was opened again (`spec/database.md §6`).
     func perform(_ jobs: [DatabaseJob]) throws -> [DatabaseJobResult]
 
+    /// Looks after the database between two batches, once the results of a batch were given: nobody waits for it but the
+    /// jobs that come next.
+    func settle()
+
     /// Makes durable what is not, and releases the database. It must be the last call.
     func close() throws
+}
+
+extension DatabaseWriter {
+    public func settle() {}
 }

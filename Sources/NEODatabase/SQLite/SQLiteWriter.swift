@@ -30,6 +30,8 @@ final class SQLiteWriter: DatabaseWriter {
     let queue: DatabaseQueue
     private let mode: CommitMode
     private let state: Mutex<State>
+    /// Nil: SQLite copies its log itself, if it has one.
+    let checkpointer: SQLiteCheckpointer?
 
     let device: UInt64
 
@@ -41,6 +43,14 @@ final class SQLiteWriter: DatabaseWriter {
             try reportingFailures { try SQLiteWriterMemory(from: database) }
         }
         state = Mutex(State(memory: memory, lock: lock))
+        checkpointer =
+            switch mode {
+            case .unchanged: nil
+            case .syncedOnDemand:
+                try queue.unsafeReentrantWrite { database in
+                    try database.sqliteConnection.map { try SQLiteCheckpointer(path: queue.path, writer: $0) }
+                }
+            }
     }
 
     func perform(_ jobs: [DatabaseJob]) throws -> [DatabaseJobResult] {
@@ -89,8 +99,21 @@ final class SQLiteWriter: DatabaseWriter {
         return results
     }
 
+    func settle() {
+        guard let checkpointer else { return }
+        state.withLock { state in
+            guard !state.isOver else { return }
+            queue.unsafeReentrantWrite { database in
+                if let connection = database.sqliteConnection { checkpointer.settle(connection) }
+            }
+        }
+    }
+
     func close() throws {
         try state.withLock { state in
+            queue.unsafeReentrantWrite { database in
+                if let connection = database.sqliteConnection { checkpointer?.close(connection) }
+            }
             guard !state.isOver else { return }
             defer { state.isOver = true }
             try queue.unsafeReentrantWrite { database in

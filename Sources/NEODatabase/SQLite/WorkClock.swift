@@ -13,5 +13,5 @@ struct WorkClock {
     var isUsedUp: Bool { rowsLeft <= 0 || end.map { .now >= $0 } ?? false }
 
     /// How many rows to handle before the time is looked at again.
-    var batch: Int { min(rowsLeft, 64) }
+    var batch: Int { min(rowsLeft, 16) }
 }

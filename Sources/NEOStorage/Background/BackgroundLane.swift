@@ -11,8 +11,8 @@ import NEOEngine
 ///          completed: nobody was in the way              the timer fired
 /// ```
 ///
-/// One slice at a time, of at most ``BackgroundPace/sliceMilliseconds`` of the writer, the works by turns. While clients
-/// are served, slices are kept apart, so that what a client waits for is behind at most one slice, and rarely.
+/// One slice at a time, the works by turns. While clients are served, slices are short and kept apart (``BackgroundPace``), so
+/// that what a client waits for is behind at most one slice, and rarely.
 struct BackgroundLane: Hashable, Sendable {
     enum Task: Int, Hashable, Sendable, CaseIterable {
         case drop
@@ -37,6 +37,9 @@ struct BackgroundLane: Hashable, Sendable {
     private var last = Task.repair
     /// What clients had asked when the slice began.
     private var requestsBefore: UInt64 = 0
+    private var began = Instant(nanoseconds: 0)
+    /// Nobody asked for anything during the last slice.
+    private(set) var isQuiet = false
 
     /// The order in which the tasks are offered a turn.
     var turns: [Task] {
@@ -44,21 +47,23 @@ struct BackgroundLane: Hashable, Sendable {
         return (1...all.count).map { all[(last.rawValue + $0) % all.count] }
     }
 
-    mutating func begin(_ task: Task, clientRequests: UInt64) {
+    mutating func begin(_ task: Task, clientRequests: UInt64, now: Instant) {
         precondition(state == .idle, "a slice begins while \(state)")
         state = .working
         last = task
         requestsBefore = clientRequests
+        began = now
     }
 
-    mutating func completed(clientRequests: UInt64, _ pace: BackgroundPace) -> Action {
+    mutating func completed(clientRequests: UInt64, now: Instant, _ pace: BackgroundPace) -> Action {
         precondition(state == .working, "a slice ends while \(state)")
-        guard clientRequests != requestsBefore, pace.restMilliseconds > 0 else {
+        isQuiet = clientRequests == requestsBefore
+        guard !isQuiet, pace.restMilliseconds > 0 else {
             state = .idle
             return .proceed
         }
         state = .resting
-        return .rest(milliseconds: UInt64(pace.restMilliseconds))
+        return .rest(milliseconds: pace.rest(afterNanoseconds: now.nanoseconds &- began.nanoseconds))
     }
 
     mutating func rested() {

@@ -15,7 +15,7 @@ extension StorageCore {
                 case .repair: repairSlice()
                 }
             guard let slice else { continue }
-            background.begin(task, clientRequests: clientRequests)
+            background.begin(task, clientRequests: clientRequests, now: context.now)
             submit(slice.operation, then: slice.continuation, &context)
             return
         }
@@ -23,11 +23,14 @@ extension StorageCore {
 
     /// A slice is over, and what follows from it was seen to.
     mutating func completedSlice(_ context: inout Context) throws {
-        switch background.completed(clientRequests: clientRequests, configuration.backgroundPace) {
+        let pace = configuration.backgroundPace
+        switch background.completed(clientRequests: clientRequests, now: context.now, pace) {
         case .proceed: try advanceBackground(&context)
         case .rest(let milliseconds): context.startTimer(Timer.background, milliseconds: milliseconds)
         }
     }
+
+    var sliceBudget: WorkBudget { configuration.backgroundPace.budget(isQuiet: background.isQuiet) }
 
     mutating func rested(_ context: inout Context) throws {
         background.rested()
@@ -51,7 +54,7 @@ extension StorageCore {
         while let partition = dropQueue.next() {
             // What is still to be written must be dropped as well.
             guard jobs.isEmpty, try reader.lastIDs(in: partition) == LastIDs() else {
-                return (.dropPartition(partition, configuration.backgroundPace.budget), .dropped(partition))
+                return (.dropPartition(partition, sliceBudget), .dropped(partition))
             }
             dropQueue.completed(partition, isFinished: true)
         }
@@ -99,7 +102,7 @@ extension StorageCore {
     private mutating func repairSlice() -> (DatabaseJob.Operation, Continuation)? {
         guard let repair else { return nil }
         return (
-            .removeOrphans(after: repair.position, configuration.backgroundPace.budget, dryRun: repair.isDryRun),
+            .removeOrphans(after: repair.position, sliceBudget, dryRun: repair.isDryRun),
             .searchedOrphans
         )
     }

@@ -62,7 +62,7 @@ extension StorageCore {
 
     mutating func packSlice() -> (DatabaseJob.Operation, Continuation)? {
         guard phase == .operation, let next = packing.nextSlice() else { return nil }
-        return (.pack(next.partition, next.slice, configuration.backgroundPace.budget), .packed(next.partition))
+        return (.pack(next.partition, next.slice, sliceBudget), .packed(next.partition))
     }
 
     mutating func packed(_ partition: PartitionID, next: OID?, _ context: inout Context) throws {
