@@ -18,6 +18,8 @@ What is measured, by one client that does one thing after the other unless it sa
   large loads        records of 1 MiB of random bytes
   large commits      commits of one object of 1 MiB
 
+`--only pack` measures something else: what clients feel of a pack (see pack.py).
+
 In each round the peers are measured one right after the other, in an order that changes from round to round, so that what
 else the machine does touches all of them. Ratios are the medians of the ratios within a round. The last lines give the goals
 of the project and whether this run reached them; --strict makes the exit status tell it too.
@@ -67,6 +69,7 @@ def parse():
     parser.add_argument(
         '--only', default=','.join([*MEASUREMENTS, *BY_PROCESSES]), help='what to measure (default: %(default)s)')
     parser.add_argument('--directory', help='where the databases are written (default: the temporary directory)')
+    parser.add_argument('--revisions', type=int, default=20_000, help='to be packed (default: %(default)s)')
     parser.add_argument('--json', help='also write the numbers to this file')
     parser.add_argument('--strict', action='store_true', help='exit with status 1 if a goal is not reached')
     return parser.parse_args()
@@ -74,6 +77,11 @@ def parse():
 
 def main():
     options = parse()
+    if options.only == 'pack':
+        import pack
+        with tempfile.TemporaryDirectory(dir=options.directory, prefix='neo-bench-') as directory:
+            met = pack.run(options.revisions, 10 * options.seconds, directory)
+        sys.exit(0 if met or not options.strict else 1)
     kinds = options.only.split(',')
     results = {}
     closing = []
