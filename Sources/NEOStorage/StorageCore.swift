@@ -169,6 +169,9 @@ public struct StorageCore: NodeCore, Sendable {
     /// The masters known now, for the file that remembers them (`spec/tools.md §5.4`).
     public var knownMasters: [NodeAddress] { search.masters }
 
+    /// Whether clients are served.
+    public var isServing: Bool { phase == .operation }
+
     public mutating func start(_ context: inout CoreContext<DatabaseJob>) {
         attempting(&context) { core, context in
             let recorded = try core.reader.configuration()
@@ -255,6 +258,11 @@ public struct StorageCore: NodeCore, Sendable {
 
     /// Handles a packet, once all that the same peer sent before was.
     mutating func dispatch(_ id: ConnectionID, _ frame: Frame, _ context: inout Context) throws {
+        if case .ping = frame.packet, isMaster(id), !jobs.isEmpty {
+            // So a master finds out what is on the disk: as for a node that records each table before the next packet.
+            submit(.flush, then: .answer(id, request: frame.id, Pong().packet), &context)
+            return
+        }
         switch connections.receive(id, frame, &context) {
         case .dropped: break
         case .packet(let request, let packet):

@@ -1,6 +1,7 @@
 import NEODatabase
 import NEOEngine
 import NEOProtocol
+import OrderedCollections
 import Testing
 
 @testable import NEOStorage
@@ -110,5 +111,17 @@ import Testing
         try scenario.tell(.stopOperation(StopOperation()))
         #expect(scenario.host.jobs.last?.operation == .abort(TID(0x1000)))
         #expect(!scenario.host.jobs.map(\.operation).contains(.abort(TID(0x1008))))
+    }
+
+    @Test("Connections that did not identify are forgotten with the master: closing them again would never end")
+    func unidentifiedWhenTheMasterIsLost() throws {
+        var scenario = try StorageScenario(.immediate)
+        // 1. Somebody connects and says nothing. 2. The master is lost: all connections are closed.
+        let silent = try scenario.host.accept()
+        #expect(scenario.host.core.unidentified.keys.contains(silent))
+        try scenario.host.close(scenario.master)
+        // 3. Nothing is left to be closed once its time is over.
+        #expect(scenario.host.core.unidentified.isEmpty)
+        #expect(scenario.host.timers[StorageCore.Timer.unidentified] == nil)
     }
 }

@@ -155,6 +155,8 @@ extension StorageCore {
             connections.close(connection.id, &context)
         }
         peers.removeAll()
+        unidentified.removeAll()
+        context.cancelTimer(Timer.unidentified)
         attached.removeAll()
         delayedIdentifications.removeAll()
         for ttid in transactions.ttids(where: { !$0.isVoted }) { submit(.abort(ttid), &context) }
