@@ -106,6 +106,8 @@ extension MasterCore {
             forgottenPackOrdersAnswered(answer, query, nid, &context)
         case (.lock(let ttid, period), .answerInformationLocked(let answer)):
             locked(ttid, answer, nid, source, &context)
+        case (.recordedTable(let ptid), .pong):
+            records.recorded(ptid, at: nid)
         default:
             context.log(.debug, "late \(packet.code) of \(nid) is ignored")
         }

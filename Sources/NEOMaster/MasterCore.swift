@@ -34,12 +34,13 @@ public struct MasterCore: NodeCore, Sendable {
     // MARK: State of the cluster
     public internal(set) var clusterState = ClusterState.recovering
     /// Numbers the entries into RECOVERING.
-    var period = 0
+    public internal(set) var period = 0
     /// Not filled as long as none was created or loaded.
     public internal(set) var table: PartitionTable
     /// The storages over which partitions are spread: those that have a cell or were added by an operator.
     var members: Set<NID> = []
     var recovery = Recovery()
+    var records = TableRecords()
     var verification = Verification()
     var readiness = Readiness()
     /// Out-of-date cells whose storage asked what it has to wait for: only these can become up to date (`§10.6`).
@@ -78,6 +79,10 @@ public struct MasterCore: NodeCore, Sendable {
     public var nid: NID { registry[ownKey]?.node.nid ?? NID(.master, 1) }
     /// The address at which this master is known.
     public var address: NodeAddress { registry[ownKey]?.node.address ?? configuration.bind }
+    /// Whether this master leads the cluster, or believes so as long as it met no other one.
+    public var isPrimary: Bool { election.isPrimary }
+    /// The address of the primary master that accepted this one as its secondary.
+    public var followed: NodeAddress? { election.secondary.flatMap { $0.isAccepted ? $0.target : nil } }
     /// The last committed transaction.
     public var lastTransaction: TID { transactions.last }
 

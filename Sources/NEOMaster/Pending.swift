@@ -15,6 +15,8 @@ enum Pending: Hashable, Sendable {
     /// For a node that asked for pack orders that the master forgot.
     case forgottenPackOrders(PackOrderQuery.ID, period: Int)
     case lock(TTID, period: Int)
+    /// A ping behind the table with this PTID.
+    case recordedTable(Int)
     /// This master asks another one to be identified.
     case identification
 }

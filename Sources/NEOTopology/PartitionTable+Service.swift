@@ -7,8 +7,9 @@ extension PartitionTable {
     public static let maximumPTID = 1 << 62
 
     /// Moves on to the next PTID.
-    public mutating func advance() {
-        ptid = (ptid ?? 0) + 1
+    /// - Parameter highest: a PTID that another table has, as well as those before.
+    public mutating func advance(beyond highest: Int = 0) {
+        ptid = max(ptid ?? 0, highest) + 1
     }
 
     public mutating func setReplicas(_ replicas: Int) {
@@ -24,13 +25,19 @@ extension PartitionTable {
     ///
     /// - Parameter lost: the node that was just lost: if it was the last one to serve a partition, its cell stays
     ///   readable so that the cluster can restart with it.
+    /// - Parameter isReplaceable: whether the cell of that node may become unreadable.
     /// - Returns: the changes, already applied.
-    public mutating func outdate(lost: NID? = nil, isRunning: (NID) -> Bool) -> [CellChange] {
+    public mutating func outdate(
+        lost: NID? = nil,
+        isRunning: (NID) -> Bool,
+        isReplaceable: (PartitionID) -> Bool = { _ in true }
+    ) -> [CellChange] {
         var changes: [CellChange] = []
         for (partition, row) in rows.enumerated() {
             let readable = row.filter(\.state.isReadable)
             let isServed = readable.contains { isRunning($0.nid) }
-            for cell in readable where !isRunning(cell.nid) && (isServed || cell.nid != lost) {
+            for cell in readable where !isRunning(cell.nid) {
+                if cell.nid == lost, !isServed || !isReplaceable(partition) { continue }
                 changes.append(
                     CellChange(
                         partition: partition,

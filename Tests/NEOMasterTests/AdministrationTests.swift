@@ -163,7 +163,7 @@ import Testing
             ]
         )
         #expect(cluster.core.clusterState == .recovering)
-        #expect(!cluster.core.recovery.isStartAllowed)
+        #expect(cluster.core.recovery.permission == .complete)
     }
 
     @Test func packs() {

@@ -65,19 +65,21 @@ import Testing
         #expect(lines.firstIndex { $0.hasSuffix("AskLastIDs") }.map { $0 > last } == true)
     }
 
-    /// The witness is lost before it answers: its silence is no answer, and not that to another question.
+    /// The witness is lost before it answers: it may have the transaction committed, so that nothing is decided without
+    /// it (seed 1830 of the simulation).
     @Test func witnessIsLost() {
         var cluster = recovered(replicas: 1)
         cluster.answer("S1", report(.voted))
         #expect(cluster.answer("S2", report(.absent)) == ["S2 < AskFinalTID"])
         let lines = cluster.cut("S2")
         #expect(!lines.contains("S1 < ValidateTransaction"))
-        #expect(lines.contains("S1 < AskLastIDs"))
-        #expect(cluster.core.clusterState == .verifying)
+        #expect(lines.contains("S1 < AskRecovery"))
+        #expect(cluster.core.clusterState == .recovering)
     }
 
     enum Step: CaseIterable { case lockedTransactions, finalTIDs, lastIDs, packOrders }
 
+    /// What was decided may be known to nobody else: all the readable cells are waited for again.
     @Test(arguments: Step.allCases, [0, 1])
     func storageIsLost(step: Step, replicas: Int) {
         var cluster = recovered(replicas: replicas)
@@ -91,12 +93,8 @@ import Testing
             }
         }
         _ = cluster.cut("S2")
-        guard replicas == 1 else {
-            #expect(cluster.core.clusterState == .recovering)
-            return
-        }
-        cluster.verify(storages: 1...1, lastTID: TID(9))
-        #expect(cluster.core.clusterState == .running)
+        #expect(cluster.core.clusterState == .recovering)
+        #expect(cluster.core.recovery.permission == .complete)
     }
 
     @Test func lastIDsAreTheGreatest() {

@@ -47,7 +47,7 @@ extension MasterCore {
                 return deny(source, "Cannot exit recovery now: node \(entering) is entering cluster", &context)
             }
             context.log(.info, "an operator starts the cluster")
-            recovery.isStartAllowed = true
+            recovery.permission = .ordered
             acknowledge(source, "Cluster state changed", &context)
         case .stopping:
             acknowledge(source, "Cluster state changed", &context)

@@ -7,8 +7,8 @@ extension MasterCore {
     /// This master believes that it is the primary one.
     mutating func becomePrimary(_ context: inout Context) {
         election.role = .primary(since: timestamps.next(context.wallTime))
-        recovery.isStartAllowed = false
-        recovery.lastCommitPTID = 0
+        recovery.beginTerm()
+        records = TableRecords()
         transactions = TransactionTable(after: transactions)
         enterRecovery(&context)
     }
@@ -53,6 +53,7 @@ extension MasterCore {
             backupTID: answer.backupTID,
             truncateTID: answer.truncateTID
         )
+        records.reported(answer.ptid, by: nid)
         perform(recovery.answered(report, by: nid), &context)
     }
 
@@ -99,11 +100,13 @@ extension MasterCore {
             "partition table \(recovery.targetPTID) of \(nid) is loaded: \(table.partitions) partitions, "
                 + "\(table.replicas) replicas, \(describeCells())"
         )
-        if recovery.targetPTID < recovery.lastCommitPTID, recovery.isStartAllowed {
-            recovery.isStartAllowed = false
+        if recovery.targetPTID < recovery.highestPTID, recovery.permission != .complete {
+            // Who has the newer table may be the only one to have what was committed since; and even if nothing was, it
+            // could start with it under another master, beside what would be committed here.
+            recovery.permission = .complete
             context.log(
                 .warning,
-                "transactions were committed with partition table \(recovery.lastCommitPTID): "
+                "partition table \(recovery.highestPTID) is not here: "
                     + "all the nodes that table \(recovery.targetPTID) needs are waited for"
             )
         }
@@ -158,9 +161,13 @@ extension MasterCore {
             return nil
         }
         let readable = table.readableNIDs.sorted()
-        if recovery.isStartAllowed { return readable.filter(isPending) }
+        if recovery.permission == .ordered { return readable.filter(isPending) }
         let needed = recovery.truncateTID == nil ? readable : table.nids.sorted()
-        let missing = needed.filter { !isPending($0) }
+        var missing = needed.filter { !isPending($0) }
+        if recovery.permission == .partial {
+            missing.removeAll { records.isReplaceable($0, in: table, isRunning: isPending) }
+            if missing.isEmpty { return readable.filter(isPending) }
+        }
         guard missing.isEmpty else {
             let names = missing.map(\.description).joined(separator: ", ")
             waitMessage("waiting for \(names), or for an operator to start without", &context)
@@ -180,7 +187,7 @@ extension MasterCore {
         guard recovery.targetPTID == 0 else { return nil }
         let storages = registry.identified(.storage).compactMap(\.node.nid)
         let isEnough = configuration.autostart > 0 && storages.count >= configuration.autostart
-        return recovery.isStartAllowed || isEnough ? storages : nil
+        return recovery.permission == .ordered || isEnough ? storages : nil
     }
 
     /// `spec/master.md §5.5`
@@ -196,9 +203,12 @@ extension MasterCore {
         changed += forgetConnectingMasters(&context)
         tell(changed, &context)
         if isLoaded {
+            records.begin(with: recovery.targetPTID)
             let changes = table.outdate(isRunning: registry.isRunning)
             if !changes.isEmpty {
-                table.advance()
+                // A newer table may exist at absent nodes: two different ones must not have the same PTID.
+                table.advance(beyond: recovery.highestPTID)
+                recovery.saw(ptid: table.ptid ?? 0)
                 context.log(.info, "cells of absent nodes are out of date: \(describeCells())")
                 let notification = NotifyPartitionChanges(
                     ptid: table.ptid ?? 0,
@@ -227,8 +237,15 @@ extension MasterCore {
             context.log(.error, "no partition table can be made: \(error)")
             return false
         }
+        // Another one may have been created, and be at storages that are absent.
+        if recovery.highestPTID > 0 { table.advance(beyond: recovery.highestPTID) }
+        recovery.saw(ptid: table.ptid ?? 0)
+        records.begin(with: table.ptid ?? 0)
         members = Set(created.map(\.nid))
-        context.log(.info, "partition table 1 is created over \(created.count) storages: \(describeCells())")
+        context.log(
+            .info,
+            "partition table \(table.ptid ?? 0) is created over \(created.count) storages: \(describeCells())"
+        )
         for admin in registry.identified(.admin) {
             if let connection = admin.connection { connections.notify(connection, fullTable, &context) }
         }

@@ -24,6 +24,16 @@ struct Recovery: Hashable, Sendable {
         case waiting(for: NID)
     }
 
+    /// With which nodes the cluster may start (`spec/master.md §5.4`).
+    enum StartPermission: Hashable, Sendable {
+        /// All those that have readable cells.
+        case complete
+        /// Those that can do without the absent ones: the service ended under this master.
+        case partial
+        /// An operator takes what is there.
+        case ordered
+    }
+
     private(set) var targetPTID = 0
     private(set) var source = Source.askers([])
     private(set) var reports: [NID: Report] = [:]
@@ -32,16 +42,25 @@ struct Recovery: Hashable, Sendable {
     /// The truncation that the loaded table comes with.
     var truncateTID: TID?
     var backupTID: TID?
-    /// Whether the cluster may start without all the nodes that have readable cells (`spec/master.md §5.4`).
-    var isStartAllowed = false
-    /// The table of the last commit that this master decided: an older one may lack transactions (`§18.4`).
-    var lastCommitPTID = 0
+    var permission = StartPermission.complete
+    /// The greatest PTID that this master saw or gave, as long as it leads. The storages of an older table may lack
+    /// transactions (`§18.4`), and no other table may get it.
+    private(set) var highestPTID = 0
     /// What the operator was last told about the wait.
     var lastMessage = ""
 
     var isLoaded: Bool { source == .loaded }
 
     func ptid(of nid: NID) -> Int? { reports[nid]?.ptid }
+
+    /// A table has this PTID.
+    mutating func saw(ptid: Int) { highestPTID = max(highestPTID, ptid) }
+
+    /// This master begins to lead.
+    mutating func beginTerm() {
+        permission = .complete
+        highestPTID = 0
+    }
 
     /// Forgets the answers of an earlier recovery.
     mutating func begin() {
@@ -59,6 +78,7 @@ struct Recovery: Hashable, Sendable {
     mutating func answered(_ report: Report, by nid: NID) -> Action {
         awaited.remove(nid)
         reports[nid] = report
+        saw(ptid: report.ptid ?? 0)
         guard let ptid = report.ptid, targetPTID <= ptid else { return .none }
         if ptid == targetPTID {
             switch source {

@@ -55,6 +55,7 @@ extension MasterCore {
     mutating func advanceTable(_ changes: [CellChange], _ context: inout Context) {
         table.advance()
         guard let ptid = table.ptid else { return }
+        recovery.saw(ptid: ptid)
         let notification = NotifyPartitionChanges(ptid: ptid, replicas: table.replicas, cells: changes)
         for node in registry.all {
             guard let connection = node.connection, node.type != .master else { continue }

@@ -109,7 +109,6 @@ extension MasterCore {
         _ commit: Transaction.Commit,
         _ context: inout Context
     ) {
-        recovery.lastCommitPTID = table.ptid ?? 0
         for client in registry.identified(.client) {
             guard let connection = client.connection else { continue }
             if client.key == transaction.client {

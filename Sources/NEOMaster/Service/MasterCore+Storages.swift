@@ -138,6 +138,17 @@ extension MasterCore {
         let changes = table.setUpToDate(done.partition, at: nid)
         context.log(.info, "partition \(done.partition) is replicated at \(nid)")
         tell(changes, &context)
+        records.promoted(Cell(partition: done.partition, nid: nid), ptid: table.ptid ?? 0)
+        askWhetherRecorded(table.cells(of: done.partition).map(\.nid).filter { $0 != nid }, &context)
+    }
+
+    /// Storages answer a ping once they recorded the table that was told before (``TableRecords``).
+    private mutating func askWhetherRecorded(_ nids: [NID], _ context: inout Context) {
+        guard let ptid = table.ptid else { return }
+        for nid in nids {
+            guard let connection = registry.connection(of: nid) else { continue }
+            connections.ask(connection, Ping(), then: .recordedTable(ptid), &context)
+        }
     }
 
     /// The loss of a storage out of RECOVERING (`spec/master.md §7.3`): node, table, then what follows, in one turn.
@@ -151,12 +162,22 @@ extension MasterCore {
                 registry.setState(.down, of: node.key)
                 tell([node.key], &context)
             }
-            if clusterState == .verifying, recovery.truncateTID != nil {
-                return leaveOperation("\(nid) was lost during a truncation", &context)
+            if clusterState == .verifying, recovery.truncateTID != nil || table.readableNIDs.contains(nid) {
+                // It may have a commit that was decided, by this master or by the one before, and that no other storage
+                // knows of yet.
+                return leaveOperation("\(nid) was lost during the verification", &context)
             }
-            tellOutdated(table.outdate(lost: nid, isRunning: registry.isRunning), &context)
+            let isReplaceable = records.isReplaceable(nid, in: table, isRunning: registry.isRunning)
+            let (records, registry, known) = (records, registry, table)
+            let changes = table.outdate(lost: nid, isRunning: registry.isRunning) { partition in
+                records.isReplaceable(Cell(partition: partition, nid: nid), in: known, isRunning: registry.isRunning)
+            }
+            tellOutdated(changes, &context)
             guard isOperational() else {
                 return leaveOperation("not all partitions can be read without \(nid)", &context)
+            }
+            guard isReplaceable else {
+                return leaveOperation("\(nid) may not know that others have all its partitions", &context)
             }
         }
         storageGone(nid, &context)
@@ -199,7 +220,8 @@ extension MasterCore {
         updatable = []
         delayed = []
         transactions.clear()
-        recovery.isStartAllowed = truncation == nil && recovery.truncateTID == nil
+        let isInService = clusterState != .verifying
+        recovery.permission = isInService && truncation == nil && recovery.truncateTID == nil ? .partial : .complete
         var pending: [NodeKey] = []
         var clients: [RegisteredNode] = []
         for node in registry.identified {

@@ -100,6 +100,7 @@ extension MasterCore {
     private mutating func askLastIDs(_ context: inout Context) {
         let storages = registry.identified(.storage)
         verification.begin(.lastIDs, awaiting: storages.compactMap(\.node.nid))
+        verification.ptid = table.ptid
         for node in storages {
             guard let connection = node.connection else { continue }
             connections.ask(connection, AskLastIDs(), then: .lastIDs(period: period), &context)
@@ -118,6 +119,8 @@ extension MasterCore {
             return refuse(source, "last TID \(tid) is out of range", &context)
         }
         guard verification.awaited.contains(nid) else { return }
+        // It was given the table before the question, and answers once that is on its disk.
+        if let ptid = verification.ptid { records.recorded(ptid, at: nid) }
         verification.add(answer)
         if verification.answered(nid) { askPackOrders(&context) }
     }

@@ -18,6 +18,8 @@ struct Verification: Hashable, Sendable {
     }
 
     private(set) var step = Step.done
+    /// Of the table that storages had when they were asked for their last ids.
+    var ptid: Int?
     private(set) var awaited: Set<NID> = []
     /// The nodes that voted each interrupted transaction.
     private var voted: OrderedDictionary<TTID, [NID]> = [:]
