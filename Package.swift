@@ -142,6 +142,7 @@ let package = Package(
             name: "NEOSimulator",
             dependencies: [
                 "NEOEngine", "NEOMaster", "NEOStorage", "NEODatabase", "NEOClient", "NEOAdmin",
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: settings

@@ -4,19 +4,23 @@ import NEOSimulator
 /// `neo sim`: histories of simulated clusters, from seeds.
 enum SimulationProgram {
     static let usage = """
-        usage: neo sim [--seed N | --seeds A..B] [--storages N] [--replicas N] [--clients N] [--seconds N] [--trace]
+        usage: neo sim [--seed N | --seeds A..B] [--minutes N] [--masters N] [--storages N] [--replicas N] [--clients N]
+                       [--seconds N] [--no-faults] [--trace]
 
-        Run clusters of real nodes in one thread, under virtual time, with delays, broken connections and restarts, and
-        check that counters incremented in pairs stay equal and that nothing acknowledged is lost. The same seed gives
-        the same history.
+        Run clusters of real nodes in one thread, under virtual time, with faults of networks, disks, clocks and machines,
+        and check that nothing acknowledged is lost, that copies are equal and that all reads were right. Whatever is not
+        given is drawn from the seed. The same seed gives the same history.
 
         options:
           --seed N      one history (default: 1)
           --seeds A..B  these histories, both ends included
-          --storages N  number of storages (default: 2)
-          --replicas N  copies of each partition besides the first one (default: 0)
-          --clients N   number of clients (default: 2)
+          --minutes N   begin no history after so many minutes
+          --masters N   number of masters
+          --storages N  number of storages
+          --replicas N  copies of each partition besides the first one
+          --clients N   number of clients
           --seconds N   virtual seconds under faults (default: 10)
+          --no-faults   only delays
           --trace       print every event
         """
 
@@ -26,41 +30,87 @@ enum SimulationProgram {
             Console.error(usage)
             return arguments.contains("--help") || arguments.contains("-h") ? 0 : 2
         }
-        var commits = 0
-        var failed: [UInt64] = []
+        let begin = ContinuousClock.now
+        var total = Totals()
         for seed in options.seeds {
-            var history = CounterPairsRun(seed: seed)
-            history.storages = options.storages
-            history.replicas = options.replicas
-            history.clients = options.clients
-            history.duration = options.seconds * 1_000_000_000
-            history.keepsText = options.isTraced
-            let report = history.run()
+            if let minutes = options.minutes, begin.duration(to: .now) > .seconds(60 * minutes) { break }
+            let report = SimulatedHistory(options.settings(seed)).run()
             for line in report.lines { Console.print(line) }
             Console.print("\(report)")
             for violation in report.violations { Console.print("  violation: \(violation)") }
-            commits += report.commits
+            total.add(report)
             if !report.violations.isEmpty {
-                failed.append(seed)
-                Console.print("  replay: neo sim --seed \(seed) \(options.replayArguments) --trace")
+                Console.print("  replay: neo sim --seed \(seed)\(options.replayArguments) --trace")
             }
         }
-        if options.seeds.count > 1 {
-            Console.print("\(options.seeds.count) histories, \(commits) commits, \(failed.count) with violations")
+        if options.seeds.count > 1 { Console.print(total.description(elapsed: begin.duration(to: .now))) }
+        return total.failed.isEmpty ? 0 : 1
+    }
+
+    private struct Totals {
+        var histories = 0
+        var commits = 0
+        var takeOvers = 0
+        var promotions = 0
+        var virtualNanoseconds: UInt64 = 0
+        var faults: [Fault: Int] = [:]
+        var failed: [UInt64] = []
+
+        mutating func add(_ report: SimulatedHistory.Report) {
+            histories += 1
+            commits += report.commits
+            takeOvers += report.takeOvers
+            promotions += report.promotions
+            virtualNanoseconds += report.duration
+            faults.merge(report.faults, uniquingKeysWith: +)
+            if !report.violations.isEmpty { failed.append(report.seed) }
         }
-        return failed.isEmpty ? 0 : 1
+
+        func description(elapsed: Duration) -> String {
+            let kinds = Fault.allCases.compactMap { kind in faults[kind].map { "\($0) \(kind.rawValue)" } }
+            let names = failed.map(String.init).joined(separator: " ")
+            return """
+                \(histories) histories, \(virtualNanoseconds / 3_600_000_000_000) virtual hours in \
+                \(elapsed.components.seconds) s, \(commits) commits, \(takeOvers) take-overs, \(promotions) cells replicated
+                faults: \(kinds.joined(separator: ", "))
+                \(failed.isEmpty ? "no violation" : "\(failed.count) histories with violations: \(names)")
+                """
+        }
     }
 
     private struct Options {
         var seeds: ClosedRange<UInt64> = 1...1
-        var storages = 2
-        var replicas = 0
-        var clients = 2
-        var seconds: UInt64 = 10
+        var minutes: Int?
+        var masters: Int?
+        var storages: Int?
+        var replicas: Int?
+        var clients: Int?
+        var seconds: UInt64?
+        var hasFaults = true
         var isTraced = false
 
+        func settings(_ seed: UInt64) -> SimulatedHistory.Settings {
+            var settings = SimulatedHistory.Settings(seed: seed)
+            if let masters { settings.layout.masters = masters }
+            if let storages { settings.layout.storages = storages }
+            if let replicas { settings.layout.replicas = replicas }
+            if let clients { settings.layout.clients = clients }
+            if let seconds { settings.duration = seconds * 1_000_000_000 }
+            if !hasFaults { settings.faults = .none }
+            settings.keepsText = isTraced
+            return settings
+        }
+
+        /// What makes the same history from a seed.
         var replayArguments: String {
-            "--storages \(storages) --replicas \(replicas) --clients \(clients) --seconds \(seconds)"
+            var arguments = ""
+            if let masters { arguments += " --masters \(masters)" }
+            if let storages { arguments += " --storages \(storages)" }
+            if let replicas { arguments += " --replicas \(replicas)" }
+            if let clients { arguments += " --clients \(clients)" }
+            if let seconds { arguments += " --seconds \(seconds)" }
+            if !hasFaults { arguments += " --no-faults" }
+            return arguments
         }
 
         init?(_ arguments: [String]) {
@@ -70,27 +120,26 @@ enum SimulationProgram {
                     isTraced = true
                     continue
                 }
+                if option == "--no-faults" {
+                    hasFaults = false
+                    continue
+                }
                 guard let value = rest.popFirst() else { return nil }
-                switch option {
-                case "--seed":
-                    guard let seed = UInt64(value) else { return nil }
-                    seeds = seed...seed
-                case "--seeds":
+                if option == "--seeds" {
                     let ends = value.split(separator: ".", omittingEmptySubsequences: true).map { UInt64($0) }
                     guard ends.count == 2, let first = ends[0], let last = ends[1], first <= last else { return nil }
                     seeds = first...last
-                case "--storages":
-                    guard let number = Int(value), (1...100).contains(number) else { return nil }
-                    storages = number
-                case "--replicas":
-                    guard let number = Int(value), (0...99).contains(number) else { return nil }
-                    replicas = number
-                case "--clients":
-                    guard let number = Int(value), (1...100).contains(number) else { return nil }
-                    clients = number
-                case "--seconds":
-                    guard let number = UInt64(value), number <= 1_000_000 else { return nil }
-                    seconds = number
+                    continue
+                }
+                guard let number = UInt64(value), number <= 1_000_000 || option == "--seed" else { return nil }
+                switch option {
+                case "--seed": seeds = number...number
+                case "--minutes": minutes = Int(number)
+                case "--seconds": seconds = number
+                case "--masters" where (1...100).contains(number): masters = Int(number)
+                case "--storages" where (1...100).contains(number): storages = Int(number)
+                case "--replicas" where number < 100: replicas = Int(number)
+                case "--clients" where (1...100).contains(number): clients = Int(number)
                 default: return nil
                 }
             }

@@ -16,7 +16,7 @@ public final class SimulatedClient {
             name: name,
             makeCore: { ClientCore(configuration: configuration) },
             perform: { _ in [] },
-            crashDisk: {}
+            interruptDisk: { _ in }
         )
         node.observe = { [unowned self] core, context in
             // The program of a simulation is told at once.

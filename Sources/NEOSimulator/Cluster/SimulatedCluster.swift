@@ -8,61 +8,61 @@ import NEOStorage
 /// A whole cluster of real cores in a simulated world.
 public final class SimulatedCluster {
     public let world: Simulation
-    public let master: CoreNode<MasterCore>
+    public let layout: ClusterLayout
+    public private(set) var masters: [CoreNode<MasterCore>] = []
     public private(set) var storages: [CoreNode<StorageCore>] = []
     public private(set) var clients: [SimulatedClient] = []
+    /// Of the storages.
     public private(set) var disks: [MemoryDisk] = []
 
     static let name = "simulated"
-    static let masterAddress = NodeAddress(host: "10.0.0.1", port: 10_000)
 
-    public init(
-        world: Simulation,
-        storages storageCount: Int,
-        clients clientCount: Int,
-        partitions: Int,
-        replicas: Int = 0
-    ) {
+    public init(_ layout: ClusterLayout, in world: Simulation) {
         self.world = world
+        self.layout = layout
+        for number in 1...layout.masters { addMaster(number) }
+        for number in 1...layout.storages { addStorage(number) }
+        for number in 1...layout.clients { addClient(number) }
+    }
+
+    private var masterAddresses: [NodeAddress] {
+        (1...layout.masters).map { NodeAddress(host: "10.0.0.\($0)", port: 10_000) }
+    }
+
+    private func addMaster(_ number: Int) {
         let configuration = MasterConfiguration(
             cluster: Self.name,
-            bind: Self.masterAddress,
-            masters: [Self.masterAddress],
-            partitions: partitions,
-            replicas: replicas,
-            autostart: storageCount
+            bind: masterAddresses[number - 1],
+            masters: masterAddresses,
+            partitions: layout.partitions,
+            replicas: layout.replicas,
+            autostart: layout.storages
         )
-        master = CoreNode(
-            name: "M",
+        let node = CoreNode(
+            name: "M\(number)",
             makeCore: { MasterCore(configuration) },
             perform: { _ in [] },
-            crashDisk: {}
+            interruptDisk: { _ in }
         )
-        world.add(master)
-        for number in 1...storageCount { addStorage(number) }
-        for number in 1...clientCount {
-            let client = SimulatedClient(
-                name: "C\(number)",
-                configuration: ClientConfiguration(masters: [Self.masterAddress], cluster: Self.name)
-            )
-            world.add(client.node)
-            clients.append(client)
-        }
+        masters.append(node)
+        world.add(node)
     }
 
     private func addStorage(_ number: Int) {
         let disk = MemoryDisk()
         let options = OpenOptions(clusterName: Self.name)
-        let configuration = StorageConfiguration(
+        var configuration = StorageConfiguration(
             cluster: Self.name,
-            masters: [Self.masterAddress],
-            bind: NodeAddress(host: "10.0.1.\(number)", port: 10_000)
+            masters: masterAddresses,
+            bind: NodeAddress(host: "10.0.1.\(number)", port: 10_000),
+            replication: layout.replication
         )
+        configuration.backgroundPace = layout.backgroundPace
         var writer: (any DatabaseWriter)?
         let world = world
         let node = CoreNode<StorageCore>(
             name: "S\(number)",
-            makeCore: {
+            makeCore: { [configuration] in
                 do {
                     let database = try MemoryDatabase.open(disk, options)
                     writer = database.writer
@@ -72,14 +72,10 @@ public final class SimulatedCluster {
                 }
             },
             perform: { jobs in try writer?.perform(jobs) ?? [] },
-            crashDisk: {
-                // The machine, or the process alone: decided by the seed.
-                if world.draw(0...1) == 0 {
-                    disk.interrupt(.processKilled)
-                } else {
-                    let surviving = Int(world.draw(0...UInt64(disk.unsyncedBatches)))
-                    disk.interrupt(.machineCrashed(surviving: surviving))
-                }
+            interruptDisk: { ofMachine in
+                guard ofMachine else { return disk.interrupt(.processKilled) }
+                let surviving = Int(world.draw(0...UInt64(disk.unsyncedBatches)))
+                disk.interrupt(.machineCrashed(surviving: surviving))
             }
         )
         disks.append(disk)
@@ -87,13 +83,73 @@ public final class SimulatedCluster {
         world.add(node)
     }
 
+    private func addClient(_ number: Int) {
+        let client = SimulatedClient(
+            name: "C\(number)",
+            configuration: ClientConfiguration(
+                masters: masterAddresses,
+                cluster: Self.name,
+                cacheBytes: layout.cacheBytes
+            )
+        )
+        world.add(client.node)
+        clients.append(client)
+    }
+
     /// Starts everything.
     public func start() {
-        master.start()
+        for master in masters { master.start() }
         for storage in storages { storage.start() }
         for client in clients { client.start() }
     }
 
-    /// Whether the cluster serves, as its master sees it.
-    public var isRunning: Bool { master.core?.clusterState == .running }
+    // MARK: State
+
+    /// The master that leads the cluster, if there is exactly one that believes so.
+    var leader: Int? {
+        var leader: Int?
+        for (index, node) in masters.enumerated() where node.core?.isPrimary ?? false {
+            guard leader == nil else { return nil }
+            leader = index
+        }
+        return leader
+    }
+
+    /// The core of that master.
+    public var primary: MasterCore? { leader.flatMap { masters[$0].core } }
+
+    /// All processes are up, one master leads the others, all cells are up to date and those that have them serve.
+    public var isHealthy: Bool {
+        guard let primary, primary.clusterState == .running else { return false }
+        return masters.allSatisfy { node in
+            node.core.map { $0.isPrimary || $0.followed == primary.address } ?? false
+        }
+            && storages.indices.allSatisfy { storages[$0].isUp && (isServing($0) || !hasCells($0)) }
+            && clients.allSatisfy(\.node.isUp)
+            && isUpToDate
+    }
+
+    private func isServing(_ index: Int) -> Bool { storages[index].core?.isServing ?? false }
+
+    /// A storage that got no cell when the cluster was created has to be added by an operator once it comes back.
+    private func hasCells(_ index: Int) -> Bool {
+        let nid = try? disks[index].makeInspector().configuration().nid
+        return cells.contains { row in row.contains { $0.nid == nid } }
+    }
+
+    /// What each node is, for reports.
+    public var stateDescription: String {
+        var parts = masters.map { node -> String in
+            guard let core = node.core else { return "\(node.name) down" }
+            let role =
+                core.isPrimary ? core.clusterState.name : core.followed.map { "follows \($0)" } ?? "looks for a primary"
+            return "\(node.name) \(role)"
+        }
+        parts += storages.map { node in
+            guard let core = node.core else { return "\(node.name) down" }
+            return "\(node.name) \(core.isServing ? "serves" : "does not serve")"
+        }
+        parts += clients.filter { !$0.node.isUp }.map { "\($0.node.name) down" }
+        return parts.joined(separator: ", ") + "; \(cellNotation)"
+    }
 }

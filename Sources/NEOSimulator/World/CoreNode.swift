@@ -7,8 +7,8 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
     private let makeCore: () -> Core
     /// Carries out database jobs: all that wait at once, as the real writer does.
     private let perform: ([Core.Job]) throws -> [Core.JobResult]
-    /// The disk loses what was not synced.
-    private let crashDisk: () -> Void
+    /// The process that used the disk is gone, or the machine, and with it what was not synced.
+    private let interruptDisk: (_ ofMachine: Bool) -> Void
     /// Called after each event, with the core.
     public var observe: ((inout Core, inout CoreContext<Core.Job>) -> Void)?
     /// Called once the effects of a turn are carried out.
@@ -20,16 +20,23 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
     private var waitingJobs: [Core.Job] = []
     private var isWriting = false
     private var isBusy = false
+    /// How many times slower than usual the disk is.
+    public var diskSlowness: UInt64 = 1
+    /// The next batch of jobs fails.
+    public var failsNextJobs = false
+    private var pausedUntil: UInt64 = 0
+    /// What happened during a pause.
+    private var postponed: [() -> Void] = []
 
     public init(
         name: String,
         makeCore: @escaping () -> Core,
         perform: @escaping ([Core.Job]) throws -> [Core.JobResult],
-        crashDisk: @escaping () -> Void
+        interruptDisk: @escaping (_ ofMachine: Bool) -> Void
     ) {
         self.makeCore = makeCore
         self.perform = perform
-        self.crashDisk = crashDisk
+        self.interruptDisk = interruptDisk
         super.init(name: name)
     }
 
@@ -43,13 +50,28 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
         turn { core, context in core.start(&context) }
     }
 
-    override func die() {
-        super.die()
+    override func die(ofMachine: Bool) {
+        super.die(ofMachine: ofMachine)
         core = nil
         timers = [:]
         waitingJobs = []
         isWriting = false
-        crashDisk()
+        pausedUntil = 0
+        postponed = []
+        failsNextJobs = false
+        interruptDisk(ofMachine)
+    }
+
+    public override func pause(for duration: UInt64) {
+        guard isUp else { return }
+        pausedUntil = max(pausedUntil, world.now + duration)
+        later(duration) { node in
+            guard node.pausedUntil <= node.world.now else { return }
+            let postponed = node.postponed
+            node.postponed = []
+            let life = node.life
+            for event in postponed where node.life == life { event() }
+        }
     }
 
     /// Asks the node to stop in good order.
@@ -78,6 +100,10 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
 
     private func handle(_ event: Event<Core.JobResult>, kind: UInt8) {
         guard isUp else { return }
+        guard pausedUntil <= world.now else {
+            postponed.append { [unowned self] in handle(event, kind: kind) }
+            return
+        }
         world.log.record(world.now, index, kind)
         world.log.write("\(world.now) \(name) \(event)")
         turn { core, context in core.handle(event, &context) }
@@ -138,7 +164,7 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
         case .exit(let status):
             world.log.write("\(world.now) \(name) exits with \(status)")
             exitStatus = status
-            die()
+            die(ofMachine: false)
         }
     }
 
@@ -148,8 +174,9 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
         isWriting = true
         let jobs = waitingJobs
         waitingJobs = []
-        later(world.draw(world.settings.jobDuration)) { node in
-            guard let results = try? node.perform(jobs) else {
+        later(world.draw(world.settings.jobDuration) * diskSlowness) { node in
+            guard !node.failsNextJobs, let results = try? node.perform(jobs) else {
+                // A failed commit ends the process.
                 node.crash()
                 return
             }

@@ -1,15 +1,25 @@
+import DequeModule
 import NEOEngine
+import NIOCore
 
 /// A connection between two simulated nodes.
 public final class Link {
-    /// One end: where frames of the other one arrive.
+    /// What is on its way to an end.
+    enum Delivery {
+        case bytes(ByteBuffer)
+        case closure(CloseReason)
+    }
+
+    /// One end: where what the other one sends arrives, in order.
     final class End {
         let node: SimulatedNode
         let id: ConnectionID
-        /// Frames never overtake each other.
+        /// On its way, the first to arrive first.
+        var deliveries: Deque<(time: UInt64, delivery: Delivery)> = []
+        /// Nothing overtakes.
         var lastArrival: UInt64 = 0
-        /// Incremented when what is on its way is lost.
-        var epoch = 0
+        /// Nothing arrives before.
+        var stalledUntil: UInt64 = 0
         /// The node closed it, or was told that it is closed.
         var isClosed = false
 
@@ -17,22 +27,28 @@ public final class Link {
             self.node = node
             self.id = id
         }
+
+        /// Loses all but the first `count` deliveries.
+        func keep(first count: Int) {
+            if deliveries.count > count { deliveries.removeLast(deliveries.count - count) }
+        }
     }
 
     let near: End
     let far: End
-    var isOver = false
 
     init(near: End, far: End) {
         self.near = near
         self.far = far
     }
 
+    var ends: [End] { [near, far] }
+
+    var isOver: Bool { near.isClosed && far.isClosed }
+
     func joins(_ node: SimulatedNode) -> Bool { near.node === node || far.node === node }
 
     func end(of id: ConnectionID, _ node: SimulatedNode) -> End { near.node === node && near.id == id ? near : far }
 
-    func opposite(of id: ConnectionID, _ node: SimulatedNode) -> End {
-        near.node === node && near.id == id ? far : near
-    }
+    func opposite(of end: End) -> End { end === near ? far : near }
 }

@@ -12,8 +12,12 @@ public class SimulatedNode {
     /// The status with which the last life ended by itself.
     public internal(set) var exitStatus: Int32?
 
+    /// Called once a life is over.
+    var onDeath: (() -> Void)?
+
     private(set) unowned var world: Simulation!
-    var clockSkew = 0.0
+    /// Difference between its clock and true time, in seconds.
+    public var clockSkew = 0.0
     private var links: [ConnectionID: Link] = [:]
     private var decoders: [ConnectionID: FrameDecoder] = [:]
     private var lastIncoming: UInt32 = 0
@@ -31,6 +35,9 @@ public class SimulatedNode {
     /// Begins a new life.
     public func start() {}
 
+    /// Executes nothing for some time, as a process that the system does not run; what happens to it meanwhile waits.
+    public func pause(for duration: UInt64) {}
+
     func deliver(_ event: NetworkEvent) {}
 
     /// What the network tells to a core, whatever its jobs.
@@ -43,19 +50,22 @@ public class SimulatedNode {
     }
 
     /// The process dies: nothing that it had in memory is left.
-    public func crash() {
+    ///
+    /// - Parameter ofMachine: so does its system: what was not synced is lost, and nobody is told.
+    public func crash(ofMachine: Bool = false) {
         guard isUp else { return }
-        world.log.write("\(world.now) \(name) crashes")
-        die()
+        world.log.write("\(world.now) \(name) crashes\(ofMachine ? " with its machine" : "")")
+        die(ofMachine: ofMachine)
     }
 
-    func die() {
+    func die(ofMachine: Bool) {
         isUp = false
         life += 1
-        world.vanish(self)
+        world.vanish(self, isNoticed: !ofMachine)
         links = [:]
         decoders = [:]
         wanted = []
+        onDeath?()
     }
 
     // MARK: Connections
@@ -77,9 +87,7 @@ public class SimulatedNode {
     func attach(_ link: Link, _ id: ConnectionID) {
         links[id] = link
         decoders[id] = FrameDecoder()
-        var handshake = ByteBuffer(bytes: FrameDecoder.handshake)
-        decoders[id]?.receive(handshake)
-        handshake.clear()
+        decoders[id]?.receive(ByteBuffer(bytes: FrameDecoder.handshake))
     }
 
     func detach(_ id: ConnectionID, _ reason: CloseReason) {

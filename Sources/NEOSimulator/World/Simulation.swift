@@ -21,8 +21,10 @@ public final class Simulation {
     private var agenda = Heap<Occurrence>()
     private var sequence: UInt64 = 0
     public private(set) var nodes: [SimulatedNode] = []
-    private var listeners: [NodeAddress: SimulatedNode] = [:]
-    private var links: [Link] = []
+    var listeners: [NodeAddress: SimulatedNode] = [:]
+    var links: [Link] = []
+    /// Pairs of nodes between which nothing comes through, by index.
+    var cuts: Set<Cut> = []
 
     public init(seed: UInt64, settings: SimulationSettings = .init(), keepsText: Bool = false) {
         self.seed = seed
@@ -50,14 +52,14 @@ public final class Simulation {
         schedule(at: now + delay, action)
     }
 
-    private func schedule(at time: UInt64, _ action: @escaping () -> Void) {
+    func schedule(at time: UInt64, _ action: @escaping () -> Void) {
         sequence += 1
         agenda.insert(Occurrence(time: max(time, now), sequence: sequence, action: action))
     }
 
     /// Lets time pass until `condition` holds.
     ///
-    /// - Returns: false if it did not hold within `nanoseconds` of virtual time, or if nothing happens any more.
+    /// - Returns: false if it did not hold within `nanoseconds` of virtual time.
     @discardableResult
     public func run(for nanoseconds: UInt64, until condition: () -> Bool = { false }) -> Bool {
         let end = now + nanoseconds
@@ -73,7 +75,22 @@ public final class Simulation {
         return true
     }
 
+    /// Nothing happens any more: what is planned, and holds the world, is let go.
+    func end() {
+        agenda = Heap()
+        links = []
+    }
+
+    // MARK: Chance
+
     public func draw(_ range: ClosedRange<UInt64>) -> UInt64 { UInt64.random(in: range, using: &random) }
+
+    /// True once in `times`; never if it is 0.
+    public func happens(onceIn times: Int) -> Bool {
+        times > 0 && Int.random(in: 0..<times, using: &random) == 0
+    }
+
+    public func pick<Element>(_ elements: [Element]) -> Element? { elements.randomElement(using: &random) }
 
     // MARK: Nodes
 
@@ -86,91 +103,4 @@ public final class Simulation {
     func listen(_ node: SimulatedNode, at address: NodeAddress) {
         listeners[address] = node
     }
-
-    /// A node is gone: everything that it was connected to notices.
-    func vanish(_ node: SimulatedNode) {
-        listeners = listeners.filter { $0.value !== node }
-        for link in links where link.joins(node) { reset(link) }
-    }
-
-    // MARK: Network
-
-    func connect(_ node: SimulatedNode, _ id: ConnectionID, to address: NodeAddress) {
-        let life = node.life
-        schedule(after: latency()) { [self] in
-            guard node.life == life, node.wants(id) else { return }
-            guard let listener = listeners[address], listener.isUp else {
-                node.deliver(.connectFailed(id, reason: "connection refused"))
-                return
-            }
-            let link = Link(
-                near: Link.End(node: node, id: id),
-                far: Link.End(node: listener, id: listener.nextIncoming())
-            )
-            links.append(link)
-            node.attach(link, id)
-            listener.attach(link, link.far.id)
-            listener.deliver(.accepted(link.far.id, from: NodeAddress(host: "10.1.0.\(node.index)", port: 1)))
-            if !link.isOver { node.deliver(.connected(id)) }
-        }
-    }
-
-    /// Sends encoded frames, in order with those sent before from the same end.
-    func send(_ bytes: ByteBuffer, on link: Link, from node: SimulatedNode, _ id: ConnectionID) {
-        let destination = link.opposite(of: id, node)
-        transmit(on: link, to: destination) { destination.node.receive(bytes, destination.id) }
-    }
-
-    /// Ends a link from one end: what it sent before arrives, if `isFlushed`, then the other end sees the closure.
-    func close(_ link: Link, from node: SimulatedNode, _ id: ConnectionID, isFlushed: Bool) {
-        let destination = link.opposite(of: id, node)
-        link.end(of: id, node).isClosed = true
-        guard !destination.isClosed else { return }
-        if !isFlushed, Bool.random(using: &random) { destination.epoch += 1 }
-        transmit(on: link, to: destination) { [self] in
-            link.isOver = true
-            destination.isClosed = true
-            destination.node.detach(destination.id, .closedByPeer)
-            links.removeAll { $0 === link }
-        }
-    }
-
-    /// Breaks a link: what is on its way is lost, both ends see it.
-    public func reset(_ link: Link) {
-        guard !link.isOver else { return }
-        link.isOver = true
-        links.removeAll { $0 === link }
-        for end in [link.near, link.far] where !end.isClosed {
-            end.isClosed = true
-            end.epoch += 1
-            let life = end.node.life
-            schedule(after: latency()) { [end] in
-                if end.node.life == life { end.node.detach(end.id, .failed("connection reset")) }
-            }
-        }
-    }
-
-    /// Breaks one link at random.
-    public func resetAnyLink() {
-        guard let link = links.randomElement(using: &random) else { return }
-        log.write("\(now) reset \(link.near.node.name) - \(link.far.node.name)")
-        reset(link)
-    }
-
-    private func transmit(on link: Link, to destination: Link.End, _ arrival: @escaping () -> Void) {
-        var delay = latency()
-        if settings.lateFrameEvery > 0, Int.random(in: 0..<settings.lateFrameEvery, using: &random) == 0 {
-            delay += draw(settings.lateness)
-        }
-        let time = max(now + delay, destination.lastArrival + 1)
-        destination.lastArrival = time
-        let life = destination.node.life
-        let epoch = destination.epoch
-        schedule(at: time) {
-            guard !destination.isClosed, destination.epoch == epoch, destination.node.life == life else { return }
-            arrival()
-        }
-    }
-
-    private func latency() -> UInt64 { draw(settings.latency) }
 }

@@ -1,0 +1,222 @@
+import NEOEngine
+import NEOMaster
+import NEOProtocol
+
+/// One history of a cluster, from a seed: programs work under faults, then all heals and everything is checked.
+///
+/// ```
+///   creation ─▶ set-up ─▶ safety phase: work under faults ─▶ liveness phase: the cluster heals ─▶ examination
+/// ```
+public final class SimulatedHistory {
+    /// What a history is made of; all the rest is drawn from the seed.
+    public struct Settings: Sendable {
+        public var seed: UInt64
+        public var layout: ClusterLayout
+        public var faults: FaultPlan
+        /// Virtual time under faults, in nanoseconds.
+        public var duration: UInt64 = 10_000_000_000
+        /// Time between two steps of a program, in nanoseconds.
+        public var thinkingTime: ClosedRange<UInt64> = 0...2_000_000
+        /// Faults happen already while the cluster is created.
+        public var isCreatedUnderFaults = false
+        public var keepsText = false
+
+        /// Everything is drawn from the seed.
+        public init(seed: UInt64) {
+            self.seed = seed
+            // Another sequence than that of the world.
+            var random = SplitMix64(seed: ~seed)
+            layout = ClusterLayout(&random)
+            faults = FaultPlan(&random)
+            thinkingTime = 0...([2_000_000, 20_000_000, 200_000_000].randomElement(using: &random) ?? 2_000_000)
+            isCreatedUnderFaults = Int.random(in: 0..<4, using: &random) == 0
+        }
+    }
+
+    let settings: Settings
+    let world: Simulation
+    let cluster: SimulatedCluster
+    let workloads: [any Workload]
+    var ledger = Ledger()
+    private(set) var isStopping = false
+    private var programs: [SimulatedProgram] = []
+    private var injector: FaultInjector?
+    private var leadership = LeadershipWatch()
+    private var promotions = PromotionWatch()
+    private var violations: [String] = []
+
+    var thinkingTime: ClosedRange<UInt64> { settings.thinkingTime }
+
+    public init(_ settings: Settings) {
+        self.settings = settings
+        world = Simulation(seed: settings.seed, keepsText: settings.keepsText)
+        cluster = SimulatedCluster(settings.layout, in: world)
+        workloads = [CounterPairs(base: 1, pairs: 4)]
+        programs = cluster.clients.map { SimulatedProgram($0, self) }
+        for (index, master) in cluster.masters.enumerated() {
+            master.observe = { [unowned self] core, context in
+                watch(index, core, context.effects)
+            }
+        }
+    }
+
+    /// What must never be.
+    func report(_ violation: String) {
+        world.log.write("\(world.now) VIOLATION \(violation)")
+        guard violations.count < 100 else { return }
+        violations.append("at \(Double(world.now) / 1e9) s: \(violation)")
+    }
+
+    /// Whether one master believes that it leads, and it is the last one that committed something.
+    var hasOneLeader: Bool {
+        guard let leader = cluster.leader else { return false }
+        return leadership.isLast(leader, cluster.masters[leader])
+    }
+
+    func workload() -> (any Workload)? { world.pick(workloads) }
+
+    // MARK: Watches
+
+    private func watch(_ index: Int, _ core: MasterCore, _ effects: [Effect<Never>]) {
+        let term = LeadershipWatch.Term(index, cluster.masters[index], core)
+        for violation in leadership.watch(term, effects) { report(violation) }
+        guard core.isPrimary, core.clusterState == .running else { return }
+        for violation in promotions.watch(term, core.table, cluster, ledger) { report(violation) }
+    }
+
+    // MARK: Phases
+
+    public func run() -> Report {
+        let injector = FaultInjector(cluster, settings.faults) { [unowned self] in restart($0) }
+        self.injector = injector
+        cluster.start()
+        if settings.isCreatedUnderFaults {
+            injector.start()
+            world.run(for: settings.duration / 4)
+            injector.stop()
+        }
+        if !isViolated("the cluster is not created", within: 240, until: { cluster.primary?.clusterState == .running })
+        {
+            setUp()
+            injector.start()
+            for program in programs { program.work() }
+            world.run(for: settings.duration)
+            heal(injector)
+        }
+        world.end()
+        return Report(self, injector.counts)
+    }
+
+    private func setUp() {
+        for workload in workloads {
+            guard let step = workload.setUp else { continue }
+            var isDone = false
+            setUp(step, of: workload) { isDone = true }
+            _ = isViolated("the set-up of \(workload.name) does not end", within: 300) { isDone }
+        }
+    }
+
+    private func setUp(_ step: Step, of workload: any Workload, completion: @escaping () -> Void) {
+        guard let program = programs.first(where: \.client.node.isUp) else {
+            return world.schedule(after: 100_000_000) { [self] in setUp(step, of: workload, completion: completion) }
+        }
+        program.run(step, of: workload) { [self] isDone in
+            if isDone { completion() } else { setUp(step, of: workload, completion: completion) }
+        }
+    }
+
+    /// The liveness phase.
+    private func heal(_ injector: FaultInjector) {
+        injector.stop()
+        if isViolated("the cluster does not heal", within: 240, until: { cluster.isHealthy }) { return }
+        let commits = ledger.commits
+        if isViolated("clients do not commit any more", within: 120, until: { ledger.commits > commits + 10 }) {
+            return
+        }
+        isStopping = true
+        world.run(for: 10_000_000_000)
+        for workload in workloads {
+            var isRead = false
+            read(workload) { isRead = true }
+            if isViolated("objects of \(workload.name) cannot be read", within: 120, until: { isRead }) { return }
+        }
+        // What was unlocked last is written.
+        world.run(for: 5_000_000_000)
+        guard let view = ClusterView(cluster, ledger) else { return report("the disks cannot be read") }
+        for checker in Examination.checkers {
+            for violation in checker.violations(in: view).prefix(10) { report(violation) }
+        }
+    }
+
+    private func read(_ workload: any Workload, completion: @escaping () -> Void) {
+        programs[0].run(Step(reads: workload.objects), of: workload) { [self] isDone in
+            guard !isDone else { return completion() }
+            world.schedule(after: 1_000_000_000) { [self] in read(workload, completion: completion) }
+        }
+    }
+
+    private func restart(_ node: SimulatedNode) {
+        if let status = node.exitStatus { report("\(node.name) exited with status \(status)") }
+        if let index = cluster.clients.firstIndex(where: { $0.node === node }) {
+            cluster.clients[index].start()
+            programs[index].work()
+        } else {
+            node.start()
+        }
+    }
+
+    private func isViolated(_ what: String, within seconds: UInt64, until condition: () -> Bool) -> Bool {
+        if world.run(for: seconds * 1_000_000_000, until: condition) { return false }
+        report("\(what) within \(seconds) s: \(cluster.stateDescription)")
+        return true
+    }
+
+    // MARK: Report
+
+    public struct Report: Sendable, CustomStringConvertible {
+        public var seed: UInt64
+        public var layout: ClusterLayout
+        public var plan: FaultPlan
+        /// Hash of the event log.
+        public var hash: UInt64
+        public var events: Int
+        public var commits: Int
+        public var conflicts: Int
+        public var failures: Int
+        public var faults: [Fault: Int]
+        /// How many times another master was the one that commits.
+        public var takeOvers: Int
+        /// Cells that became up to date.
+        public var promotions: Int
+        /// Virtual time in all, in nanoseconds.
+        public var duration: UInt64
+        /// What must never be, with the time at which it was found.
+        public var violations: [String]
+        public var lines: [String]
+
+        init(_ history: SimulatedHistory, _ faults: [Fault: Int]) {
+            seed = history.settings.seed
+            layout = history.settings.layout
+            plan = history.settings.faults
+            hash = history.world.log.hash
+            events = history.world.log.count
+            commits = history.ledger.commits
+            conflicts = history.ledger.conflicts
+            failures = history.ledger.failures
+            self.faults = faults
+            takeOvers = history.leadership.takeOvers
+            promotions = history.promotions.count
+            duration = history.world.now
+            violations = history.violations
+            lines = history.world.log.lines
+        }
+
+        public var description: String {
+            """
+            seed \(seed): hash \(String(hash, radix: 16)), \(events) events, \(commits) commits, \(conflicts) conflicts, \
+            \(failures) failures, \(faults.values.reduce(0, +)) faults, \(takeOvers) take-overs, \
+            \(promotions) cells replicated; \(layout); \(plan): \(violations.count) violations
+            """
+        }
+    }
+}
