@@ -1,5 +1,6 @@
 import NEOProtocol
 import NEOTopology
+import OrderedCollections
 import Testing
 
 @testable import NEOMaster
