@@ -142,6 +142,20 @@ import Testing
         #expect(scenario.host.open.contains(scenario.a))
     }
 
+    /// 1. A peer connects and says nothing. 2. The master is lost: all connections are closed. 3. The time is over.
+    @Test("What was closed with the end of operation is not waited for", .timeLimit(.minutes(1)))
+    func lateIdentificationAfterTheEndOfOperation() throws {
+        var scenario = try StorageScenario(.immediate)
+        _ = try scenario.host.accept()
+        try scenario.host.close(scenario.master)
+        #expect(scenario.host.timers[StorageCore.Timer.unidentified] == nil)
+        let next = try scenario.host.accept()
+        #expect(scenario.host.timers[StorageCore.Timer.unidentified] == 30_000)
+        scenario.host.advance(milliseconds: 30_000)
+        try scenario.host.fire(StorageCore.Timer.unidentified)
+        #expect(!scenario.host.open.contains(next))
+    }
+
     @Test("One unidentified connection too many closes the oldest one")
     func tooManyUnidentified() throws {
         var limits = StorageLimits()

@@ -26,9 +26,10 @@ extension StorageCore {
                 context.startTimer(Timer.unidentified, milliseconds: limit - age)
                 return
             }
+            // In any case: whatever becomes of the connection, this loop ends.
+            unidentified[id] = nil
             if delayedIdentifications.contains(where: { $0.connection == id }) {
                 // Its request is complete: the master is late, not the peer.
-                unidentified[id] = nil
                 unidentified[id] = context.now
             } else {
                 try close(id, "no identification within \(limit / 1000) s", &context)
