@@ -159,8 +159,6 @@ extension StorageCore {
         context.cancelTimer(Timer.unidentified)
         attached.removeAll()
         delayedIdentifications.removeAll()
-        unidentified.removeAll()
-        context.cancelTimer(Timer.unidentified)
         for ttid in transactions.ttids(where: { !$0.isVoted }) { submit(.abort(ttid), &context) }
         if unflushedSince != nil { submit(.flush, &context) }
         transactions = TransactionTable()
