@@ -41,7 +41,9 @@ final class NodeDriver<Core: NodeCore> {
     private var submitted: [Core.Job] = []
     /// Whether somebody waits for one of them.
     private var mustSubmit = false
-    /// The end of the time that jobs can be kept for.
+    /// Since when the first of them is kept.
+    private var keptSince: NIODeadline?
+    /// Looks at them when the time that they can be kept for is over. It is not started again for each of them.
     private var keepTimer: Scheduled<Void>?
     /// The connections that have something to write at the end of the turn.
     private var touched: [ConnectionHandler<Core>] = []
@@ -254,18 +256,27 @@ final class NodeDriver<Core: NodeCore> {
     private func submitJobs() {
         guard !submitted.isEmpty else { return }
         guard mustSubmit || submitted.count >= options.keptJobs else {
-            keepTimer =
-                keepTimer
-                ?? eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(options.keptJobsMilliseconds)) {
-                    self.keepTimer = nil
-                    self.mustSubmit = !self.submitted.isEmpty
-                    self.endTurn()
-                }
+            guard keptSince == nil else { return }
+            let now = NIODeadline.now()
+            keptSince = now
+            if keepTimer == nil { startKeepTimer(now + .milliseconds(options.keptJobsMilliseconds)) }
             return
         }
         mustSubmit = false
+        keptSince = nil
         writer?.submit(submitted)
         submitted.removeAll(keepingCapacity: true)
+    }
+
+    private func startKeepTimer(_ deadline: NIODeadline) {
+        keepTimer = eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [self] in
+            keepTimer = nil
+            guard let keptSince else { return }
+            let end = keptSince + .milliseconds(options.keptJobsMilliseconds)
+            guard end <= NIODeadline.now() else { return startKeepTimer(end) }
+            mustSubmit = true
+            endTurn()
+        }
     }
 
     func closeAfterFlush(_ id: ConnectionID, timeoutMilliseconds: Int64) {

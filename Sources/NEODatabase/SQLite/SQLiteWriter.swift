@@ -84,7 +84,9 @@ final class SQLiteWriter: DatabaseWriter {
         var results: [DatabaseJobResult] = []
         results.reserveCapacity(jobs.count)
         let changes = sqlite3_total_changes(database.sqliteConnection)
-        try database.inTransaction(.immediate) {
+        // Statements that stay prepared; those of GRDB are compiled each time.
+        try database.run("BEGIN IMMEDIATE")
+        do {
             for job in jobs {
                 let outcome = try state.memory.apply(job.operation, database)
                 results.append(DatabaseJobResult(id: job.id, outcome: outcome))
@@ -93,7 +95,10 @@ final class SQLiteWriter: DatabaseWriter {
                 // A commit without change would synchronise nothing. This writes the first page as it is.
                 try database.run("PRAGMA user_version = 0")
             }
-            return .commit
+            try database.run("COMMIT")
+        } catch {
+            try? database.run("ROLLBACK")
+            throw error
         }
         state.hasUnsyncedCommits = !isDurable
         return results
