@@ -5,7 +5,7 @@ import NEOSimulator
 enum SimulationProgram {
     static let usage = """
         usage: neo sim [--seed N | --seeds A..B] [--minutes N] [--masters N] [--storages N] [--replicas N] [--clients N]
-                       [--seconds N] [--no-faults] [--trace]
+                       [--seconds N] [--no-faults] [--packs] [--defect NAME] [--trace]
 
         Run clusters of real nodes in one thread, under virtual time, with faults of networks, disks, clocks and machines,
         and check that nothing acknowledged is lost, that copies are equal and that all reads were right. Whatever is not
@@ -21,6 +21,8 @@ enum SimulationProgram {
           --clients N   number of clients
           --seconds N   virtual seconds under faults (default: 10)
           --no-faults   only delays
+          --packs       order packs too
+          --defect NAME make a mistake, to see that it is noticed: \(Defect.allCases.map(\.rawValue).joined(separator: ", "))
           --trace       print every event
         """
 
@@ -87,6 +89,8 @@ enum SimulationProgram {
         var clients: Int?
         var seconds: UInt64?
         var hasFaults = true
+        var hasPacks = false
+        var defect: Defect?
         var isTraced = false
 
         func settings(_ seed: UInt64) -> SimulatedHistory.Settings {
@@ -97,6 +101,8 @@ enum SimulationProgram {
             if let clients { settings.layout.clients = clients }
             if let seconds { settings.duration = seconds * 1_000_000_000 }
             if !hasFaults { settings.faults = .none }
+            if hasPacks { settings.workloads.append(.packs) }
+            settings.defect = defect
             settings.keepsText = isTraced
             return settings
         }
@@ -110,6 +116,8 @@ enum SimulationProgram {
             if let clients { arguments += " --clients \(clients)" }
             if let seconds { arguments += " --seconds \(seconds)" }
             if !hasFaults { arguments += " --no-faults" }
+            if hasPacks { arguments += " --packs" }
+            if let defect { arguments += " --defect \(defect.rawValue)" }
             return arguments
         }
 
@@ -125,6 +133,15 @@ enum SimulationProgram {
                     continue
                 }
                 guard let value = rest.popFirst() else { return nil }
+                if option == "--packs" {
+                    hasPacks = true
+                    continue
+                }
+                if option == "--defect" {
+                    guard let known = Defect(rawValue: value) else { return nil }
+                    defect = known
+                    continue
+                }
                 if option == "--seeds" {
                     let ends = value.split(separator: ".", omittingEmptySubsequences: true).map { UInt64($0) }
                     guard ends.count == 2, let first = ends[0], let last = ends[1], first <= last else { return nil }

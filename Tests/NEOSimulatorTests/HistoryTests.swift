@@ -30,6 +30,17 @@ import Testing
     )
     func kept(seed: UInt64) { check(seed) }
 
+    /// The simulator is worth what it catches.
+    @Test(arguments: Defect.allCases)
+    func defectIsCaught(defect: Defect) {
+        let seed = (1...200 as ClosedRange<UInt64>).first { seed in
+            var settings = SimulatedHistory.Settings(seed: seed)
+            settings.defect = defect
+            return !SimulatedHistory(settings).run().violations.isEmpty
+        }
+        #expect(seed != nil, "no history of 200 shows \(defect.rawValue)")
+    }
+
     /// Other ones in each run. A seed that fails is printed: `neo sim --seed N` replays it.
     @Test(arguments: freshSeeds)
     func fresh(seed: UInt64) { check(seed) }
@@ -38,7 +49,7 @@ import Testing
     private static let freshSeeds: [UInt64] = {
         let first = ProcessInfo.processInfo.environment["NEO_SIMULATION_SEED"].flatMap { UInt64($0) }
         let base = first ?? UInt64(Date().timeIntervalSince1970) % 1_000_000_000
-        return (0..<60).map { base + $0 }
+        return (0..<50).map { base + $0 }
     }()
 
     private func check(_ seed: UInt64) {

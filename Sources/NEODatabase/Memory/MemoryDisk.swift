@@ -60,6 +60,7 @@ public final class MemoryDisk: Sendable {
 
     private let content = Mutex(Content())
     private let space = Mutex<UInt64?>(nil)
+    private let isForgetful = Mutex(false)
 
     public init() {}
 
@@ -67,6 +68,12 @@ public final class MemoryDisk: Sendable {
     public var availableBytes: UInt64? {
         get { space.withLock { $0 } }
         set { space.withLock { $0 = newValue } }
+    }
+
+    /// The disk says that batches are durable before they are, as some do: for tests of tests.
+    public var ignoresSyncs: Bool {
+        get { isForgetful.withLock { $0 } }
+        set { isForgetful.withLock { $0 = newValue } }
     }
 
     /// How many committed batches a crash could lose.
@@ -151,7 +158,7 @@ public final class MemoryDisk: Sendable {
                 throw error
             }
             content.unsynced.append(.batch(jobs.map(\.operation)))
-            if jobs.contains(where: \.operation.isDurable) {
+            if jobs.contains(where: \.operation.isDurable), !ignoresSyncs {
                 for change in content.unsynced { content.applyToDurable(change) }
                 content.unsynced = []
             }

@@ -33,12 +33,28 @@ struct ClusterView {
         } catch {
             return nil
         }
+        committed = Self.committed(contents)
+        let packed = ledger.packed
+        var writes: [OID: [TID]] = [:]
+        for attempt in ledger.attempts {
+            guard let tid = committed[attempt.number], tid <= packed else { continue }
+            for write in attempt.writes { writes[write.oid, default: []].append(tid) }
+        }
+        lastBeforePack = writes.mapValues { $0.max() ?? .zero }
     }
+
+    /// Of each object, the revision that packs leave.
+    private let lastBeforePack: [OID: TID]
+
+    /// Whether a pack may have deleted a revision.
+    func isPacked(_ oid: OID, at tid: TID) -> Bool { lastBeforePack[oid].map { tid < $0 } ?? false }
 
     var partitions: Int { rows.count }
 
     /// Attempts by number, with the TID under which each is in the database.
-    var committed: [UInt64: TID] {
+    let committed: [UInt64: TID]
+
+    private static func committed(_ contents: [[(nid: NID, content: CellContent)]]) -> [UInt64: TID] {
         var tids: [UInt64: TID] = [:]
         for row in contents {
             for (_, content) in row {
@@ -113,6 +129,7 @@ struct CommitChecker: Checker {
         for (key, data) in expected.sorted(by: { $0.key < $1.key }) {
             for cell in view.contents[key.oid.partition(of: view.partitions)] {
                 guard let revision = cell.content.revisions[key] else {
+                    if view.isPacked(key.oid, at: key.tid) { continue }
                     violations.append("\(cell.nid) lacks object \(key.oid) at \(key.tid)")
                     continue
                 }
@@ -190,6 +207,7 @@ struct SnapshotChecker: Checker {
                 let known = revisions[read.oid] ?? []
                 let count = known.partitionPoint { $0.tid > observation.tid }
                 let expected = count > 0 ? known[count - 1] : nil
+                if let expected, view.isPacked(read.oid, at: expected.tid) { continue }
                 let serial = expected?.data == nil ? TID.zero : expected?.tid ?? .zero
                 if read.serial != serial || read.data != expected?.data {
                     violations.append(

@@ -58,6 +58,7 @@ struct PromotionWatch {
             return ["\(cell.nid) has a readable cell and no database"]
         }
         let unfinished = Set(voted.map(\.ttid))
+        let packed = ledger.packed
         for attempt in ledger.attempts {
             guard case .committed(let tid) = attempt.outcome, let ttid = attempt.ttid, !unfinished.contains(ttid)
             else { continue }
@@ -67,7 +68,7 @@ struct PromotionWatch {
             {
                 return ["\(place) transaction \(tid) of attempt \(attempt.number)"]
             }
-            for write in attempt.writes where write.oid.partition(of: partitions) == cell.partition {
+            for write in attempt.writes where tid > packed && write.oid.partition(of: partitions) == cell.partition {
                 if (try? reader.hasRevision(of: write.oid, at: tid, in: cell.partition)) == false {
                     return ["\(place) object \(write.oid) at \(tid) of attempt \(attempt.number)"]
                 }

@@ -17,12 +17,16 @@ public final class SimulatedCluster {
 
     static let name = "simulated"
 
-    public init(_ layout: ClusterLayout, in world: Simulation) {
+    private let defect: Defect?
+
+    public init(_ layout: ClusterLayout, _ defect: Defect? = nil, in world: Simulation) {
         self.world = world
         self.layout = layout
+        self.defect = defect
         for number in 1...layout.masters { addMaster(number) }
         for number in 1...layout.storages { addStorage(number) }
         for number in 1...layout.clients { addClient(number) }
+        if let defect { install(defect) }
     }
 
     private var masterAddresses: [NodeAddress] {
@@ -33,7 +37,7 @@ public final class SimulatedCluster {
         let configuration = MasterConfiguration(
             cluster: Self.name,
             bind: masterAddresses[number - 1],
-            masters: masterAddresses,
+            masters: defect == .twoPrimaries ? [] : masterAddresses,
             partitions: layout.partitions,
             replicas: layout.replicas,
             autostart: layout.storages

@@ -37,6 +37,13 @@ final class SimulatedProgram {
         Run(self, step, workload, completion).begin(isSynced: isSynced)
     }
 
+    private struct Change {
+        var oid: OID
+        var record: ByteBuffer
+        /// The revision that has this record already.
+        var dataTID: TID?
+    }
+
     /// One transaction.
     private final class Run {
         private let program: SimulatedProgram
@@ -47,7 +54,7 @@ final class SimulatedProgram {
         private var number: UInt64?
         private var serials: [OID: TID] = [:]
         private var snapshot = Snapshot()
-        private var changes: [(oid: OID, record: ByteBuffer)] = []
+        private var changes: [Change] = []
 
         private var client: SimulatedClient { program.client }
         private var history: SimulatedHistory { program.history }
@@ -111,21 +118,48 @@ final class SimulatedProgram {
 
         private func loaded(_ observation: Ledger.Observation) {
             history.ledger.observations.append(observation)
-            if let complaint = workload.examine(snapshot) {
+            // A pack may have removed what was there at that time.
+            if observation.tid >= history.ledger.packed, let complaint = workload.examine(snapshot) {
                 history.report("\(client.node.name) reads as of \(observation.tid): \(workload.name): \(complaint)")
+            }
+            switch step.kind {
+            case .change: break
+            case .undo: return loadPrevious(step.reads[...])
+            case .pack:
+                guard observation.tid > .zero else { return completion(true) }
+                let number = history.ledger.open(by: client.node.name)
+                history.ledger[number].pack = observation.tid
+                return begin(number)
             }
             let values = step.change(snapshot)
             guard !values.isEmpty else { return completion(true) }
             let number = history.ledger.open(by: client.node.name)
-            self.number = number
-            changes = values.sorted { $0.key < $1.key }.map { ($0.key, Ledger.record(number, $0.value)) }
-            history.ledger[number].writes = changes.map { ($0.oid, $0.record) }
+            changes = values.sorted { $0.key < $1.key }.map { oid, value in
+                Change(oid: oid, record: Ledger.record(number, value))
+            }
             begin(number)
+        }
+
+        /// What was there before the revisions that were read: an undo stores it again.
+        private func loadPrevious(_ oids: ArraySlice<OID>) {
+            guard let oid = oids.first else { return begin(history.ledger.open(by: client.node.name)) }
+            guard let serial = serials[oid] else { return completion(true) }
+            client.call {
+                $0.load($1, oid, .before(serial), &$2)
+            } then: { [self] result in
+                // The creation of an object is not undone.
+                guard case .record(let record) = result else { return fail() }
+                guard let record else { return completion(true) }
+                changes.append(Change(oid: oid, record: record.data, dataTID: record.serial))
+                loadPrevious(oids.dropFirst())
+            }
         }
 
         // MARK: Commit
 
         private func begin(_ number: UInt64) {
+            self.number = number
+            history.ledger[number].writes = changes.map { ($0.oid, $0.record) }
             let empty = ByteBuffer()
             client.call {
                 $0.begin(
@@ -139,11 +173,19 @@ final class SimulatedProgram {
             } then: { [self] result in
                 guard case .began(let ttid) = result else { return fail() }
                 history.ledger[number].ttid = ttid
-                store(changes[...])
+                if let tid = history.ledger[number].pack { orderPack(tid) } else { store(changes[...]) }
             }
         }
 
-        private func store(_ rest: ArraySlice<(oid: OID, record: ByteBuffer)>) {
+        private func orderPack(_ tid: TID) {
+            client.call { core, operation, _ in
+                core.setPackOrder(operation, self.id, PackRequest(oids: nil, tid: tid))
+            } then: { [self] result in
+                if case .done = result { vote() } else { fail() }
+            }
+        }
+
+        private func store(_ rest: ArraySlice<Change>) {
             guard let change = rest.first else { return vote() }
             let stored = ClientCore.prepare(change.record, .zlib)
             client.call {
@@ -154,6 +196,7 @@ final class SimulatedProgram {
                     base: self.serials[change.oid] ?? .zero,
                     record: change.record,
                     stored: stored,
+                    dataTID: change.dataTID,
                     &$2
                 )
             } then: { [self] result in

@@ -21,6 +21,8 @@ public struct Ledger {
         public var ttid: TTID?
         /// By OID, ascending; nil: the creation of the object is undone.
         public var writes: [(oid: OID, data: ByteBuffer?)] = []
+        /// It orders to pack up to this TID.
+        public var pack: TID?
         /// When its finish was requested, in virtual nanoseconds; nil: it was not.
         public var requested: UInt64?
         /// When its outcome was told.
@@ -42,6 +44,14 @@ public struct Ledger {
 
     public internal(set) var attempts: [Attempt] = []
     public internal(set) var observations: [Observation] = []
+    /// What is superseded up to this TID may be gone: a pack up to there was ordered, and perhaps committed.
+    public var packed: TID { attempts.compactMap { $0.requested == nil ? nil : $0.pack }.max() ?? .zero }
+    /// The TID of the last pack order that was acknowledged.
+    var lastPackOrder: TID? {
+        attempts.compactMap { attempt in
+            if attempt.pack != nil, case .committed(let tid) = attempt.outcome { tid } else { nil }
+        }.max()
+    }
     public internal(set) var conflicts = 0
     public internal(set) var failures = 0
 

@@ -1,3 +1,4 @@
+import NEOClient
 import NEOEngine
 import NEOMaster
 import NEOProtocol
@@ -20,6 +21,12 @@ public final class SimulatedHistory {
         /// Faults happen already while the cluster is created.
         public var isCreatedUnderFaults = false
         public var keepsText = false
+        /// What programs do, one after the other.
+        public var workloads: [WorkloadKind]
+        /// A mistake made on purpose.
+        public var defect: Defect? {
+            didSet { if let defect { layout.suit(defect) } }
+        }
 
         /// Everything is drawn from the seed.
         public init(seed: UInt64) {
@@ -30,6 +37,9 @@ public final class SimulatedHistory {
             faults = FaultPlan(&random)
             thinkingTime = 0...([2_000_000, 20_000_000, 200_000_000].randomElement(using: &random) ?? 2_000_000)
             isCreatedUnderFaults = Int.random(in: 0..<4, using: &random) == 0
+            // Lists come to an end: something else has to go on.
+            let kinds: [WorkloadKind] = [.bank, .ring, .lists, .undoRedo]
+            workloads = [.counterPairs] + kinds.filter { _ in Bool.random(using: &random) }
         }
     }
 
@@ -50,8 +60,8 @@ public final class SimulatedHistory {
     public init(_ settings: Settings) {
         self.settings = settings
         world = Simulation(seed: settings.seed, keepsText: settings.keepsText)
-        cluster = SimulatedCluster(settings.layout, in: world)
-        workloads = [CounterPairs(base: 1, pairs: 4)]
+        cluster = SimulatedCluster(settings.layout, settings.defect, in: world)
+        workloads = settings.workloads.enumerated().map { index, kind in kind.make(base: UInt64(index) * 1000 + 1) }
         programs = cluster.clients.map { SimulatedProgram($0, self) }
         for (index, master) in cluster.masters.enumerated() {
             master.observe = { [unowned self] core, context in
@@ -140,6 +150,11 @@ public final class SimulatedHistory {
             read(workload) { isRead = true }
             if isViolated("objects of \(workload.name) cannot be read", within: 120, until: { isRead }) { return }
         }
+        if let order = ledger.lastPackOrder {
+            var isPacked = false
+            waitForPack(order) { isPacked = true }
+            if isViolated("pack \(order) does not end", within: 120, until: { isPacked }) { return }
+        }
         // What was unlocked last is written.
         world.run(for: 5_000_000_000)
         guard let view = ClusterView(cluster, ledger) else { return report("the disks cannot be read") }
@@ -152,6 +167,15 @@ public final class SimulatedHistory {
         programs[0].run(Step(reads: workload.objects), of: workload) { [self] isDone in
             guard !isDone else { return completion() }
             world.schedule(after: 1_000_000_000) { [self] in read(workload, completion: completion) }
+        }
+    }
+
+    private func waitForPack(_ order: TID, completion: @escaping () -> Void) {
+        programs[0].client.call {
+            $0.waitForPack($1, order, &$2)
+        } then: { [self] result in
+            if case .done = result { return completion() }
+            world.schedule(after: 1_000_000_000) { [self] in waitForPack(order, completion: completion) }
         }
     }
 

@@ -26,8 +26,16 @@ public struct Step {
     public var reads: [OID]
     /// What to write, from what was read; nothing: it only reads.
     public var change: (Snapshot) -> [OID: ByteBuffer]
-    /// Objects that are read and must not have been changed by others at the commit.
-    public var checks: [OID] = []
+    /// What else than ``change``.
+    public var kind = Kind.change
+
+    public enum Kind: Hashable, Sendable {
+        case change
+        /// Takes back the last change of what is read.
+        case undo
+        /// Orders to pack up to the TID as of which is read.
+        case pack
+    }
 
     public init(reads: [OID], change: @escaping (Snapshot) -> [OID: ByteBuffer] = { _ in [:] }) {
         self.reads = reads

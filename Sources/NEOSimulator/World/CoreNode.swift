@@ -14,6 +14,11 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
     /// Called once the effects of a turn are carried out.
     public var afterTurn: (() -> Void)?
 
+    /// Changes or drops what arrives, for a ``Defect``.
+    var alterReceived: ((Frame) -> Frame?)?
+    /// Makes an answer to what is sent, for a ``Defect``.
+    var answerSent: ((Frame) -> Frame?)?
+
     public private(set) var core: Core?
     private var timers: [TimerID: UInt64] = [:]
     private var lastTimer: UInt64 = 0
@@ -93,7 +98,9 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
         case .connectFailed(let id, let reason):
             opened(id)
             handle(.connectFailed(id, reason: reason), kind: 4)
-        case .received(let id, let frame): handle(.received(id, frame), kind: 0)
+        case .received(let id, let frame):
+            guard let alterReceived else { return handle(.received(id, frame), kind: 0) }
+            if let frame = alterReceived(frame) { handle(.received(id, frame), kind: 0) }
         case .closed(let id, let reason): handle(.closed(id, reason), kind: 5)
         }
     }
@@ -137,6 +144,7 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
         case .send(let id, let frame):
             world.log.write("\(world.now) \(name) → \(id) \(frame)")
             send(frame, id)
+            if let answer = answerSent?(frame) { later { $0.handle(.received(id, answer), kind: 0) } }
         case .notifyWhenWritten(let id):
             later(world.draw(world.settings.latency)) { node in
                 if node.isLinked(id) { node.handle(.written(id), kind: 10) }
