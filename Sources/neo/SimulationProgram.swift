@@ -132,11 +132,11 @@ enum SimulationProgram {
                     hasFaults = false
                     continue
                 }
-                guard let value = rest.popFirst() else { return nil }
                 if option == "--packs" {
                     hasPacks = true
                     continue
                 }
+                guard let value = rest.popFirst() else { return nil }
                 if option == "--defect" {
                     guard let known = Defect(rawValue: value) else { return nil }
                     defect = known
