@@ -1,7 +1,10 @@
 """Names, options, ZConfig and URIs: nothing here needs a cluster."""
 
 import importlib.metadata
+import os
 import socket
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -177,3 +180,12 @@ def test_zodburi_needs_credentials_for_neos(entry_points, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match='NEO_CA'):
         zodburi.resolve_uri('neos://c@127.0.0.1:1')
+
+
+def test_clients_can_be_collected_while_cffi_is_locked():
+    """A collection of garbage can begin anywhere, also where cffi parses a type."""
+    code = (
+        'import gc\nfrom neo.client.Storage import Storage\nfrom neo.client._library import ffi\n'
+        'storage = Storage("127.0.0.1:1", "cluster")\nwith ffi._lock:\n    del storage\n    gc.collect()\n')
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
+    subprocess.run([sys.executable, '-c', code], check=True, timeout=60, env=environment)

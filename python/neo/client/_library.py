@@ -44,6 +44,10 @@ def _load():
 
 ffi.cdef(_declarations())
 lib = _load()
+# All functions are looked up now: the first time takes the lock of cffi, and a finalizer, which closes a client, can run in a
+# thread that has it.
+for _name in dir(lib):
+    getattr(lib, _name)
 
 
 def data_of(structure):
