@@ -301,10 +301,7 @@ neo_error *neo_transaction_drain(neo_transaction *transaction, neo_conflicts *co
 typedef struct {
     uint8_t oid[8];
     uint8_t current[8];             /* the revision that the transaction sees, maybe its own: the base of what is to be stored */
-    const uint8_t *committed;       /* its record */
-    int64_t committed_length;
-    const uint8_t *undone;          /* the record before the undone transaction */
-    int64_t undone_length;
+    uint8_t undone[8];              /* the revision before the undone transaction */
 } neo_overtaken;
 
 typedef struct {
@@ -324,6 +321,19 @@ void neo_undo_release(neo_undo *undo);
  * NEO_NOT_UNDOABLE, NEO_UNDO_PACK; after an error the transaction can only be aborted.
  */
 neo_error *neo_transaction_undo(neo_transaction *transaction, const uint8_t *tid, neo_undo *undo);
+
+typedef struct {
+    const uint8_t *committed;       /* the record of the current revision */
+    int64_t committed_length;
+    const uint8_t *undone;          /* the record before the undone transaction */
+    int64_t undone_length;
+    void *owner;                    /* what neo_merge_release releases */
+} neo_merge;
+
+void neo_merge_release(neo_merge *merge);
+
+/* [blocks] What has to be merged of an overtaken object. NEO_NOT_UNDOABLE if it was deleted since. */
+neo_error *neo_overtaken_load(neo_transaction *transaction, const neo_overtaken *overtaken, neo_merge *merge);
 
 /* ---- What was committed ----------------------------------------------------------------------------------------- */
 

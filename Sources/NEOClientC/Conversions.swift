@@ -29,6 +29,10 @@ func read(_ bytes: UnsafePointer<UInt8>?) -> UInt64 {
     return UInt64(bigEndian: UnsafeRawPointer(bytes).loadUnaligned(as: UInt64.self))
 }
 
+func read(_ identifier: Identifier) -> UInt64 {
+    withUnsafeBytes(of: identifier) { UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)) }
+}
+
 func buffer(_ bytes: UnsafePointer<UInt8>?, _ length: Int64) -> ByteBuffer {
     guard let bytes, length > 0 else { return ByteBuffer() }
     return ByteBuffer(bytes: UnsafeBufferPointer(start: bytes, count: Int(length)))

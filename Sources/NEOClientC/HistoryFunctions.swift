@@ -279,20 +279,14 @@ public func transactionUndo(
         let output = try required(undo)
         let transaction = try required(TransactionHandle.of(transaction))
         let undone = try transaction.undo(TID(read(try required(tid))))
-        let byteCount = undone.overtaken.reduce(8 * undone.oids.count) {
-            $0 + $1.committed.readableBytes + $1.undone.readableBytes
-        }
         var block = try allocation { () throws(ClientAllocationError) in
-            try CBlock<neo_overtaken>(count: undone.overtaken.count, byteCount: byteCount)
+            try CBlock<neo_overtaken>(count: undone.overtaken.count, byteCount: 8 * undone.oids.count)
         }
         for (index, object) in undone.overtaken.enumerated() {
             var value = neo_overtaken()
             write(object.oid.rawValue, to: &value.oid)
             write(object.current.rawValue, to: &value.current)
-            value.committed = block.copy(object.committed)
-            value.committed_length = Int64(object.committed.readableBytes)
-            value.undone = block.copy(object.undone)
-            value.undone_length = Int64(object.undone.readableBytes)
+            write(object.undone.rawValue, to: &value.undone)
             (block.elements + index).initialize(to: value)
         }
         var result = neo_undo()
@@ -311,4 +305,42 @@ public func undoRelease(_ undo: UnsafeMutablePointer<neo_undo>?) {
     guard let undo else { return }
     free(undo.pointee.owner)
     undo.pointee = neo_undo()
+}
+
+@_cdecl("neo_overtaken_load")
+public func overtakenLoad(
+    _ transaction: OpaquePointer?,
+    _ overtaken: UnsafePointer<neo_overtaken>?,
+    _ merge: UnsafeMutablePointer<neo_merge>?
+) -> UnsafeMutablePointer<neo_error>? {
+    attempt { () throws(ClientError) in
+        let output = try required(merge)
+        let transaction = try required(TransactionHandle.of(transaction))
+        let object = try required(overtaken).pointee
+        let records = try transaction.records(
+            of: Client.OvertakenObject(
+                oid: OID(read(object.oid)),
+                current: TID(read(object.current)),
+                undone: TID(read(object.undone))
+            )
+        )
+        let byteCount = records.committed.readableBytes + records.undone.readableBytes
+        var block = try allocation { () throws(ClientAllocationError) in
+            try CBlock<UInt8>(count: 0, byteCount: byteCount)
+        }
+        output.pointee = neo_merge(
+            committed: block.copy(records.committed),
+            committed_length: Int64(records.committed.readableBytes),
+            undone: block.copy(records.undone),
+            undone_length: Int64(records.undone.readableBytes),
+            owner: block.owner
+        )
+    }
+}
+
+@_cdecl("neo_merge_release")
+public func mergeRelease(_ merge: UnsafeMutablePointer<neo_merge>?) {
+    guard let merge else { return }
+    free(merge.pointee.owner)
+    merge.pointee = neo_merge()
 }

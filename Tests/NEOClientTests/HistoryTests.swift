@@ -268,6 +268,49 @@ import Testing
         #expect(oids == [OID(5), OID(3), OID(4)])
     }
 
+    @Test("What is not kept has few bytes in flight, and nothing merges it")
+    func unkept() throws {
+        var (cluster, id) = try begun()
+        let part = ByteBuffer(repeating: 1, count: 1 << 20)
+        func store(_ oid: UInt64) -> OperationID {
+            cluster.call { core, operation, context in
+                let stored = ClientCore.prepare(part, .off)
+                core.store(
+                    operation,
+                    id,
+                    OID(oid),
+                    base: TID(80),
+                    record: part,
+                    stored: stored,
+                    isKept: false,
+                    &context
+                )
+            }
+        }
+        // 1. 4 MiB are sent without an answer; what follows waits, although the cache has more room than that.
+        for oid: UInt64 in 1...4 {
+            let operation = store(oid)
+            #expect(!isUnfinished(cluster, operation))
+        }
+        let fifth = store(5)
+        cluster.connectAll()
+        let sent = cluster.takeAll(askStore)
+        #expect(sent.count == 8)
+        #expect(isUnfinished(cluster, fifth))
+        // 2. The answers of both storages to one of them make room.
+        for (sent, request) in sent where request.oid == OID(1) {
+            cluster.answer(sent, AnswerStoreObject(conflict: nil))
+        }
+        #expect(!isUnfinished(cluster, fifth))
+        #expect(cluster.takeAll(askStore).map(\.value.oid) == [OID(5), OID(5)])
+        // 3. A conflict ends the transaction.
+        for (sent, request) in sent where request.oid == OID(2) {
+            cluster.answer(sent, AnswerStoreObject(conflict: TID(90)))
+        }
+        let vote = cluster.call { core, operation, context in core.vote(operation, id, &context) }
+        #expect(error(cluster.results[vote]) == .conflict)
+    }
+
     @Test("A window grows from few questions to what fits")
     func window() {
         let list = Array(0..<1000)[...]

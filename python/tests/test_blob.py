@@ -1,30 +1,39 @@
 """Blobs on a real cluster: commits, reads by other clients, failures, the cache of files."""
 
+import hashlib
 import os
+import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+import time
+from base64 import encodebytes
 from contextlib import closing
 
 import pytest
-import transaction
 from transaction import TransactionManager
 from ZODB import DB
-from ZODB.blob import Blob
+from ZODB.blob import Blob, copyTransactionsFromTo
 from ZODB.Connection import TransactionMetaData
+from ZODB.DemoStorage import DemoStorage
+from ZODB.FileStorage import FileStorage
 from ZODB.interfaces import IBlobStorage, IBlobStorageRestoreable
-from ZODB.POSException import ConflictError, POSKeyError, Unsupported
+from ZODB.POSException import ConflictError, POSKeyError, UndoError, Unsupported
 from ZODB.serialize import referencesf
+from ZODB.tests.MinPO import MinPO
 from ZODB.tests.StorageTestBase import zodb_pickle
 from ZODB.utils import p64, u64
 from zope.interface.verify import verifyObject
 
+import big_blob
 from neo.client import blob as format
 from neo.client.Storage import Storage
 
 ZERO = bytes(8)
-RECORD = zodb_pickle(Blob())
+#: What ZODB stores of every blob.
+RECORD = b'\x80\x03cZODB.blob\nBlob\nq\x00.\x80\x03N.'
 CHUNK = format.CHUNK_BYTES
 
 
@@ -462,7 +471,6 @@ def test_restart_with_a_warm_and_with_a_deleted_directory(opened, tmp_path):
     assert again.loadBlob(oid, tid) == path
     assert os.stat(path).st_mtime_ns == modified
     again.close()
-    import shutil
     shutil.rmtree(tmp_path / 'shared')
     last = opened('shared')
     assert read(last, oid, tid) == content(2 * CHUNK)
@@ -498,6 +506,414 @@ def test_many_threads_download_once(opened, monkeypatch):
     for thread in threads:
         thread.join()
     assert results == [True] * 8 and len(downloads) == 1
+
+
+def cached_bytes(storage):
+    return sum(os.stat(path).st_size for path in cached_files(storage))
+
+
+def test_the_cache_is_bounded(opened):
+    """What was not used for the longest time goes; files that are open stay readable, and what went comes back."""
+    storage = opened()
+    oids = [storage.new_oid() for _ in range(12)]
+    tid = commit(storage, *((oid, ZERO, content(CHUNK, seed)) for seed, oid in enumerate(oids)))
+    reader = opened(blob_cache_size=4 * CHUNK, blob_cache_size_check=25)
+    reader.sync()
+    first = reader.openCommittedBlobFile(oids[0], tid)
+    path = reader.loadBlob(oids[0], tid)
+    for seed, oid in enumerate(oids):
+        assert read(reader, oid, tid) == content(CHUNK, seed)
+    soon(lambda: cached_bytes(reader) <= 4 * CHUNK, True)
+    assert not os.path.exists(path)
+    assert first.read() == content(CHUNK, 0)
+    first.close()
+    assert reader.loadBlob(oids[0], tid) == path
+    # That of the last commit was used last.
+    reader.fshelper.remove_oldest(CHUNK)
+    assert cached_files(reader) == [path]
+    # A directory that has too much is reduced when it is opened.
+    reader.close()
+    for oid in oids:
+        shutil.copy(storage.loadBlob(oid, tid), reader.fshelper.getBlobFilename(oid, tid))
+    again = opened(blob_dir='blobs1', blob_cache_size=4 * CHUNK)
+    soon(lambda: cached_bytes(again) <= 4 * CHUNK, True)
+
+
+def test_blobs_larger_than_the_cache(opened):
+    storage = opened(blob_cache_size=CHUNK)
+    oid, other = storage.new_oid(), storage.new_oid()
+    tid = commit(storage, (oid, ZERO, content(3 * CHUNK)), (other, ZERO, content(2 * CHUNK, 2)))
+    for _ in range(5):
+        assert read(storage, oid, tid) == content(3 * CHUNK)
+        assert read(storage, other, tid) == content(2 * CHUNK, 2)
+
+
+SHARING = """
+import hashlib, random, sys, time
+from neo.client.Storage import Storage
+masters, name, blob_dir, tid, seed, *expected = sys.argv[1:]
+storage = Storage(masters, name, blob_dir=blob_dir, blob_cache_size=3 << 20, blob_cache_size_check=10)
+random.seed(int(seed))
+deadline = time.monotonic() + 3
+count = 0
+while time.monotonic() < deadline:
+    oid, digest = random.choice(expected).split(':')
+    file = storage.openCommittedBlobFile(bytes.fromhex(oid), bytes.fromhex(tid))
+    found = hashlib.sha256(file.read()).hexdigest()
+    file.close()
+    assert found == digest, oid
+    count += 1
+storage.close()
+print(count)
+"""
+
+
+def test_processes_share_a_directory(opened, module_cluster, tmp_path):
+    """That has no room for all the blobs: files come and go."""
+    storage = opened()
+    oids = [storage.new_oid() for _ in range(8)]
+    tid = commit(storage, *((oid, ZERO, content(CHUNK, seed)) for seed, oid in enumerate(oids)))
+    expected = [
+        f'{oid.hex()}:{hashlib.sha256(content(CHUNK, seed)).hexdigest()}' for seed, oid in enumerate(oids)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, '-c', SHARING, module_cluster.masters, module_cluster.name, str(tmp_path / 'shared'),
+             tid.hex(), str(seed), *expected],
+            stdout=subprocess.PIPE, text=True, env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+        for seed in range(3)]
+    for process in processes:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0 and int(output) > 10
+    last = opened('shared', blob_cache_size=3 * CHUNK)
+    soon(lambda: cached_bytes(last) <= 3 * CHUNK, True)
+    assert not temporary_files(last)
+
+
+def test_fork(opened):
+    storage = opened()
+    oid = storage.new_oid()
+    tid = commit(storage, (oid, ZERO, content(CHUNK)))
+    os.remove(storage.loadBlob(oid, tid))
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            if read(storage, oid, tid) == content(CHUNK):
+                new = commit(storage, (oid, tid, b'of the child'))
+                status = read(storage, oid, new) != b'of the child'
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    storage.sync()
+    assert read(storage, oid, storage.load(oid)[1]) == b'of the child'
+
+
+def test_memory_of_a_large_blob():
+    """Neither the clients nor the storages hold it: scripts/test-big-blob does the same with 1 GiB."""
+    for what, _, extra in big_blob.measure(160 << 20):
+        for name, size in extra.items():
+            assert size < 64 << 20, (what, extra)
+
+
+# Undo, pack, deletion
+
+def database_rows(cluster):
+    """How many revisions and how many values storages have."""
+    counts = []
+    for node in cluster.storage_nodes:
+        with closing(sqlite3.connect(f'file:{node.database}?mode=ro', uri=True)) as database:
+            counts.append([
+                database.execute(f'SELECT count(*) FROM {table}').fetchone()[0] for table in ('obj', 'data', 'tobj')])
+    return tuple(map(sum, zip(*counts)))
+
+
+def soon(function, expected, seconds=20):
+    """What storages do after they answered."""
+    deadline = time.monotonic() + seconds
+    while function() != expected:
+        assert time.monotonic() < deadline, (function(), expected)
+        time.sleep(0.05)
+
+
+def undo(storage, *tids):
+    txn = TransactionMetaData()
+    storage.tpc_begin(txn)
+    try:
+        for tid in tids:
+            # A FileStorage takes what its log gives.
+            storage.undo(encodebytes(tid).rstrip() if isinstance(storage, FileStorage) else tid, txn)
+        storage.tpc_vote(txn)
+        return storage.tpc_finish(txn)
+    except BaseException:
+        storage.tpc_abort(txn)
+        raise
+
+
+def delete(storage, oid, serial):
+    txn = TransactionMetaData()
+    storage.tpc_begin(txn)
+    try:
+        storage.deleteObject(oid, serial, txn)
+        storage.tpc_vote(txn)
+        return storage.tpc_finish(txn)
+    except BaseException:
+        storage.tpc_abort(txn)
+        raise
+
+
+def records(storage):
+    return [
+        (txn.tid, record.oid, record.data, record.data_txn) for txn in storage.iterator() for record in txn]
+
+
+@pytest.mark.parametrize('first, second', [(3, 1), (1, 3), (2, 2), (0, 2), (2, 0)])
+def test_undo_and_redo(opened, first, second):
+    storage, other = opened(), opened()
+    oid = storage.new_oid()
+    contents = {}
+    created = commit(storage, (oid, ZERO, content(first * CHUNK, 1)))
+    changed = commit(storage, (oid, created, content(second * CHUNK, 2)))
+    undone = undo(storage, changed)
+    redone = undo(storage, undone)
+    contents = {
+        created: content(first * CHUNK, 1), changed: content(second * CHUNK, 2),
+        undone: content(first * CHUNK, 1), redone: content(second * CHUNK, 2),
+    }
+    other.sync()
+    for reader in storage, other:
+        for tid, data in contents.items():
+            assert read(reader, oid, tid) == data
+    assert len(raw_objects(storage)) == 1 + second
+    # Only the last change can be undone alone.
+    with pytest.raises(UndoError):
+        undo(storage, created)
+    # All at once, to nothing.
+    nothing = undo(storage, redone, undone, changed, created)
+    assert raw_objects(storage) == []
+    for call in storage.loadBlob, other.loadBlob:
+        with pytest.raises(POSKeyError):
+            call(oid, nothing)
+    again = undo(storage, nothing)
+    other.sync()
+    assert read(other, oid, again) == content(second * CHUNK, 2)
+    # The program's object, and what it repeats: no chunk, deleted or not.
+    expected = [
+        (created, oid, RECORD, None), (changed, oid, RECORD, None), (undone, oid, RECORD, created),
+        (redone, oid, RECORD, changed), (nothing, oid, None, None), (again, oid, RECORD, redone)]
+    assert records(storage) == expected
+
+
+def test_undo_of_several_objects(opened):
+    storage, other = opened(), opened()
+    oids = [storage.new_oid() for _ in range(3)]
+    first = commit(storage, *((oid, ZERO, content(2 * CHUNK, 1)) for oid in oids))
+    second = commit(storage, *((oid, first, content(CHUNK, index)) for index, oid in enumerate(oids)))
+    commit(storage, (oids[0], second, b'later'))
+    with pytest.raises(UndoError):
+        undo(storage, second)
+    assert not temporary_files(storage)
+    other.sync()
+    assert read(other, oids[1], second) == content(CHUNK, 1)
+
+
+def test_pack(opened, module_cluster):
+    storage = opened(pack_wait=True)
+    oid, kept = storage.new_oid(), storage.new_oid()
+    untouched = commit(storage, (kept, ZERO, content(3 * CHUNK, 9)))
+    serial, tids, times = ZERO, [], []
+    contents = [content(chunks * CHUNK, number) for number, chunks in enumerate([3, 1, 4, 0, 2])]
+    for data in contents:
+        serial = commit(storage, (oid, serial, data))
+        tids.append(serial)
+        time.sleep(0.02)
+        times.append(time.time())
+        time.sleep(0.02)
+
+    def check(first):
+        """The revisions from `first` on, and no other ones, are there for a new client."""
+        reader = opened()
+        assert read(reader, kept, untouched) == content(3 * CHUNK, 9)
+        for number, tid in enumerate(tids):
+            if number >= first:
+                assert read(reader, oid, tid) == contents[number]
+            else:
+                with pytest.raises(POSKeyError):
+                    reader.loadBlob(oid, tid)
+        reader.close()
+        # The files of packed revisions are gone, too.
+        assert len(cached_files(storage)) == 1 + len(tids) - first
+    check(0)
+    storage.pack(times[1], referencesf)
+    check(1)
+    # 1 + 3, 1 + 1, the rest: 2 deleted; 1 + 4, 1 + 0 and 4 deletions, 1 + 2. The deletions at the second revision are gone.
+    assert database_rows(module_cluster)[0] == 4 + 2 + 5 + 5 + 3
+    storage.pack(time.time(), referencesf)
+    check(4)
+    assert database_rows(module_cluster) == (4 + 3, 3 + 2 + 2, 0)
+
+
+def test_pack_keeps_what_an_undo_repeats(opened):
+    storage = opened(pack_wait=True)
+    oid = storage.new_oid()
+    first = commit(storage, (oid, ZERO, content(2 * CHUNK, 1)))
+    second = commit(storage, (oid, first, content(3 * CHUNK, 2)))
+    undone = undo(storage, second)
+    storage.pack(time.time() + 1, referencesf)
+    reader = opened()
+    assert read(reader, oid, undone) == content(2 * CHUNK, 1)
+    with pytest.raises(POSKeyError):
+        reader.loadBlob(oid, first)
+    assert len(raw_objects(storage)) == 3
+
+
+def test_deleted_blobs_are_packed_completely(opened, module_cluster):
+    """What zc.zodbdgc does with blobs that nothing refers to."""
+    storage = opened(pack_wait=True)
+    oid, kept = storage.new_oid(), storage.new_oid()
+    tid = commit(storage, (oid, ZERO, content(3 * CHUNK)), (kept, ZERO, content(CHUNK, 2)))
+    deleted = delete(storage, oid, tid)
+    assert records(storage) == [
+        (tid, oid, RECORD, None), (tid, kept, RECORD, None), (deleted, oid, None, None)]
+    with pytest.raises(ConflictError) as caught:
+        delete(storage, oid, tid)
+    assert caught.value.oid == oid
+    storage.pack(time.time() + 1, referencesf)
+    assert raw_objects(storage) == [kept, raw_objects(storage)[1]]
+    assert database_rows(module_cluster) == (2, 2, 0)
+    assert read(opened(), kept, tid) == content(CHUNK, 2)
+    with pytest.raises(POSKeyError):
+        storage.loadBlob(oid, tid)
+
+
+def test_aborted_chunks_are_removed_from_databases(opened, module_cluster):
+    storage = opened()
+    for votes in False, True:
+        txn = TransactionMetaData()
+        storage.tpc_begin(txn)
+        store(storage, txn, storage.new_oid(), ZERO, content(6 * CHUNK))
+        if votes:
+            storage.tpc_vote(txn)
+            assert database_rows(module_cluster) == (0, 7, 7)
+        storage.tpc_abort(txn)
+        soon(lambda: database_rows(module_cluster), (0, 0, 0))
+
+
+def test_tools_that_change_the_record_of_a_blob_keep_its_content(opened, module_cluster):
+    storage, other = opened(), opened()
+    oid = storage.new_oid()
+    tid = commit(storage, (oid, ZERO, content(2 * CHUNK)))
+    changed = RECORD + b'changed'
+    new = commit(storage, records=[(oid, tid, changed)])
+    other.sync()
+    assert other.load(oid) == (changed, new)
+    assert read(other, oid, new) == content(2 * CHUNK)
+    assert not temporary_files(storage)
+    with closing(module_cluster.storage()) as without, pytest.raises(Unsupported, match='blob_dir'):
+        without.sync()
+        commit(without, records=[(oid, new, RECORD)])
+
+
+# Copies
+
+def with_history(storage):
+    """Revisions of blobs, an undo, and a deletion if the storage can delete."""
+    oid, other, plain = (storage.new_oid() for _ in range(3))
+    tids = [commit(storage, (oid, ZERO, content(CHUNK + 1, 1)), records=[(plain, ZERO, zodb_pickle('x'))])]
+    tids.append(commit(storage, (oid, tids[-1], content(3 * CHUNK, 2)), (other, ZERO, b'')))
+    tids.append(commit(storage, (oid, tids[-1], b'small')))
+    tids.append(undo(storage, tids[-1]))
+    tids.append(commit(storage, (other, tids[1], content(CHUNK, 3))))
+    return tids
+
+
+def everything(storage):
+    """The records and the contents of blobs of all the transactions."""
+    found = []
+    for tid, oid, data, data_txn in records(storage):
+        blob = None
+        if data is not None and b'ZODB.blob' in data:
+            with storage.openCommittedBlobFile(oid, tid) as file:
+                blob = file.read()
+        found.append((tid, oid, data, data_txn, blob))
+    return found
+
+
+def file_storage(path):
+    return FileStorage(str(path / 'data.fs'), blob_dir=str(path / 'blobs'))
+
+
+def test_copies_from_and_to_file_storages(opened, tmp_path):
+    for name in 'source', 'target':
+        (tmp_path / name).mkdir()
+    with closing(file_storage(tmp_path / 'source')) as source, closing(file_storage(tmp_path / 'target')) as target:
+        with_history(source)
+        expected = everything(source)
+        assert [blob and len(blob) for *_, blob in expected].count(3 * CHUNK) == 2
+        storage = opened()
+        storage.copyTransactionsFrom(source)
+        assert everything(storage) == expected
+        target.copyTransactionsFrom(storage)
+        assert everything(target) == expected
+        assert everything(opened()) == expected
+        assert not temporary_files(storage)
+        # 1 + 3 chunks, 1 + 1, and the other object.
+        assert len(raw_objects(storage)) == 4 + 2 + 1
+
+
+def test_chunks_take_no_oid_of_another_storage(opened, tmp_path):
+    """A DemoStorage has the objects of the storage below, which the cluster does not know."""
+    base = file_storage(tmp_path)
+    with closing(DB(base)) as database, database.transaction() as connection:
+        root = connection.root()
+        root['blob'] = Blob(content(CHUNK))
+        for number in range(10):
+            root[number] = MinPO(number)
+    changes = opened()
+    with closing(DB(DemoStorage(base=file_storage(tmp_path), changes=changes))) as database:
+        for _ in range(2):
+            with database.transaction() as connection:
+                root = connection.root()
+                with root['blob'].open('a') as file:
+                    file.write(content(2 * CHUNK))
+                root['new'] = Blob(content(3 * CHUNK))
+        database.cacheMinimize()
+        with database.transaction() as connection:
+            root = connection.root()
+            assert [root[number].value for number in range(10)] == list(range(10))
+            with root['blob'].open() as file:
+                assert len(file.read()) == 5 * CHUNK
+            with root['new'].open() as file:
+                assert file.read() == content(3 * CHUNK)
+        # Its own, and those of the changed objects.
+        assert {u64(oid) for oid in raw_objects(changes) if u64(oid) < 1 << 20} <= set(range(13))
+
+
+def test_copy_between_clusters(opened, tmp_path):
+    from cluster import Cluster
+    source = opened()
+    with_history(source)
+    oid = source.new_oid()
+    delete(source, oid, commit(source, (oid, ZERO, content(2 * CHUNK))))
+    expected = everything(source)
+    with Cluster() as cluster:
+        with closing(cluster.storage(blob_dir=str(tmp_path / 'target'))) as target:
+            target.copyTransactionsFrom(source)
+            assert everything(target) == expected
+            assert len(raw_objects(target)) == len(raw_objects(source))
+        # Without a blob_dir, contents would be lost.
+        cluster.clear()
+        with closing(cluster.storage()) as without, pytest.raises(Unsupported, match='blob_dir'):
+            without.copyTransactionsFrom(source)
+
+
+def test_zodb_copies_with_restore_blob(opened, tmp_path):
+    """`ZODB.blob.copyTransactionsFromTo`, which wrappers use."""
+    with closing(file_storage(tmp_path)) as source:
+        with_history(source)
+        storage = opened()
+        copyTransactionsFromTo(source, storage)
+        assert everything(storage) == everything(source)
+        assert not temporary_files(storage)
 
 
 # Records, iteration, deletion

@@ -14,15 +14,19 @@ extension Client {
         public var conflicts: [Conflict] = []
     }
 
-    /// An object that was changed again after the transaction that is undone.
+    /// An object that was changed again after the transaction that is undone: see ``Transaction/records(of:)``.
     public struct OvertakenObject: Sendable {
         public var oid: OID
         /// The revision that the undoing transaction sees: the base of what is to be stored. It can be its own TTID.
         public var current: TID
-        /// Its record.
-        public var committed: ByteBuffer
-        /// The record before the undone transaction.
-        public var undone: ByteBuffer
+        /// The revision before the undone transaction.
+        public var undone: TID
+
+        public init(oid: OID, current: TID, undone: TID) {
+            self.oid = oid
+            self.current = current
+            self.undone = undone
+        }
     }
 }
 
@@ -56,7 +60,7 @@ extension Client.Transaction {
             case (true, nil):
                 result.conflicts += try store(oid, base: record.current, nil)
             case (false, let tid?):
-                result.overtaken.append(try overtaken(oid, record.current, undone: tid, snapshot))
+                result.overtaken.append(Client.OvertakenObject(oid: oid, current: record.current, undone: tid))
             case (false, nil):
                 throw ClientError(.notUndoable, "\(oid) was created by \(undone) and changed later", oid: oid)
             }
@@ -133,15 +137,13 @@ extension Client.Transaction {
         return oids.compactMap { oid in records[oid].map { (oid, $0) } }
     }
 
-    /// The two states that have to be merged.
-    private func overtaken(
-        _ oid: OID,
-        _ current: TID,
-        undone: TID,
-        _ snapshot: ClientCore.UndoSnapshot
-    ) throws(ClientError) -> Client.OvertakenObject {
-        var wanted = [(oid: oid, tid: undone)]
-        if current != snapshot.ttid { wanted.append((oid, current)) }
+    /// The two records that have to be merged. One object at a time: there can be many, and large ones.
+    public func records(
+        of object: Client.OvertakenObject
+    ) throws(ClientError) -> (committed: ByteBuffer, undone: ByteBuffer) {
+        let ttid = try client.look { $0.ttid(of: self.id) }
+        var wanted = [(oid: object.oid, tid: object.undone)]
+        if object.current != ttid { wanted.append((object.oid, object.current)) }
         var records: [ByteBuffer?] = []
         var rest = wanted[...]
         while !rest.isEmpty {
@@ -151,14 +153,14 @@ extension Client.Transaction {
                 records.append(try revision?.record(ignoresDamage: ignoresDamage))
             }
         }
-        if current == snapshot.ttid {
+        if object.current == ttid {
             // Changed by an earlier undo of this same transaction.
-            records.append(try client.look { $0.writtenRecord(oid, of: self.id) }?.data)
+            records.append(try client.look { $0.writtenRecord(object.oid, of: self.id) }?.data)
         }
-        guard records.count == 2, let restored = records[0], let committed = records[1] else {
-            let message = "\(oid) was deleted since: there is nothing to merge"
-            throw ClientError(.notUndoable, message, oid: oid)
+        guard records.count == 2, let undone = records[0], let committed = records[1] else {
+            let message = "\(object.oid) was deleted since: there is nothing to merge"
+            throw ClientError(.notUndoable, message, oid: object.oid)
         }
-        return Client.OvertakenObject(oid: oid, current: current, committed: committed, undone: restored)
+        return (committed, undone)
     }
 }

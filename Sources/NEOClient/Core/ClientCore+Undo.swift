@@ -38,6 +38,9 @@ extension ClientCore {
         return .success(UndoSnapshot(ttid: transaction.ttid, limit: TID((lastTID ?? .zero).rawValue &+ 1)))
     }
 
+    /// Nil if there is no such transaction.
+    func ttid(of id: TransactionID) -> TTID? { transactions[id]?.ttid }
+
     /// The record that the transaction wrote for an object; nil if it deleted it, or does not have it any more.
     func writtenRecord(_ oid: OID, of id: TransactionID) -> Transaction.Content? {
         transactions[id]?.written[oid]?.content

@@ -159,6 +159,8 @@ class Storage(Blobs, UndoLogCompatible, ConflictResolvingStorage):
         if self.app.read_only:
             raise ReadOnlyError()
         _check_version(version)
+        if self.is_blob_record(data) and self._store_with_content(oid, serial, data, transaction):
+            return
         self.app.store(oid, serial, data, version, transaction)
 
     def deleteObject(self, oid, serial, transaction):
@@ -217,11 +219,8 @@ class Storage(Blobs, UndoLogCompatible, ConflictResolvingStorage):
         if self.app.read_only:
             raise ReadOnlyError()
         _check_version(version)
-        if data is None:
-            # Its content goes with it, if it is a blob.
-            base = self._current(oid)
-            self.app.restore(oid, base, None, None, transaction)
-            self._delete_content(oid, base, transaction, restores=True)
+        if data is None or self.is_blob_record(data):
+            self._restore_without_content(oid, self._current(oid), data, prev_txn, transaction)
         else:
             self.app.restore(oid, ZERO_TID, data, prev_txn, transaction)
 

@@ -229,9 +229,12 @@ class BlobDirectory:
         total = sum(size for _, _, size in files)
         # The last one is being given to somebody.
         while total > maximum_bytes and len(files) > 1:
-            _, path, size = files.pop()
-            remove(path)
+            used, path, size = files.pop()
             total -= size
+            with suppress(FileNotFoundError):
+                # Not if it was used meanwhile.
+                if os.stat(path).st_atime_ns == used:
+                    os.remove(path)
 
 
 def remove(path):
@@ -243,15 +246,12 @@ def remove(path):
 def _touch(path):
     """Whether a file is there; it is used now."""
     try:
-        status = os.stat(path)
+        os.utime(path, ns=(time.time_ns(), os.stat(path).st_mtime_ns))
     except FileNotFoundError:
         return False
-    now = time.time_ns()
-    # The time of access is not written more often than needed.
-    if now - status.st_atime_ns > 1_000_000_000:
-        # Another user's: the system keeps its time of access then.
-        with suppress(PermissionError, FileNotFoundError):
-            os.utime(path, ns=(now, status.st_mtime_ns))
+    except PermissionError:
+        # Another user's: the system keeps its time of access.
+        pass
     return True
 
 

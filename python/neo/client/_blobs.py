@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import shutil
 from io import FileIO
 
@@ -19,6 +20,8 @@ log = logging.getLogger('neo.client')
 
 #: Chunks that are downloaded together.
 _WINDOW = 4
+#: OIDs that are drawn are not smaller than this, and smaller than twice this.
+_DRAWN = 1 << 61
 #: Cached files that are looked up together.
 _LOOKED_UP = 1000
 
@@ -75,7 +78,14 @@ class Blobs:
         return self._directory.temp_dir
 
     def is_blob_record(self, record):
-        return bool(record) and is_blob_record(self._crs_untransform_record_data(record))
+        if not record:
+            return False
+        try:
+            record = self._crs_untransform_record_data(record)
+        except Exception:
+            # A copy has records that no wrapper transformed.
+            log.debug('a record is not one of the wrapper of %s', self.getName(), exc_info=True)
+        return is_blob_record(bytes(record))
 
     # Reading
 
@@ -137,9 +147,38 @@ class Blobs:
         oldserial = initial_serial(oldserial)
         check_identifier(oid)
         check_identifier(oldserial)
-        oldserial = self.app.known_base(oid, oldserial)
-        previous = self._previous(context, oid, oldserial)
-        self._upload(context, oid, oldserial, data, blobfilename, previous, self._kept_oids(previous))
+        base = self.app.known_base(oid, oldserial)
+        previous = self._previous(context, oid, base)
+        self._upload(
+            context, oid, base, data, blobfilename, previous, self._kept_oids(previous), is_foreign=base != oldserial)
+
+    def _store_with_content(self, oid, serial, data, transaction):
+        """Stores a new record of a blob that has a content, which it keeps. Whether it has.
+
+        Tools that change records do not know that there is a file.
+        """
+        context = self.app.begun(transaction)
+        serial = initial_serial(serial)
+        check_identifier(oid)
+        check_identifier(serial)
+        known = context.blobs.get(oid)
+        previous = self._previous(context, oid, serial)
+        if previous is None:
+            return False
+        path = self._directory.temporary_name('copy')
+        try:
+            with open(known.path, 'rb') if known else self.openCommittedBlobFile(oid, serial) as content:
+                with open(path, 'wb') as file:
+                    shutil.copyfileobj(content, file, CHUNK_BYTES)
+            self._upload(context, oid, serial, data, path, previous, previous.oids)
+        finally:
+            remove(path)
+        return True
+
+    def _restore_without_content(self, oid, base, data, prev_txn, transaction):
+        """Stores a record without a content, or a deletion, that was committed elsewhere."""
+        self.app.restore(oid, base, data, prev_txn, transaction)
+        self._delete_content(oid, base, transaction, restores=True)
 
     def restoreBlob(self, oid, serial, data, blobfilename, prev_txn, transaction):
         """Stores a blob that was committed elsewhere, like `restore`."""
@@ -175,7 +214,7 @@ class Blobs:
     def _kept_oids(token):
         return [] if token is None else token.oids
 
-    def _upload(self, context, oid, base, record, blobfilename, previous, oids, restores=False, prev_txn=None):
+    def _upload(self, context, oid, base, record, blobfilename, previous, oids, is_foreign=False, restores=False, prev_txn=None):
         """Stores a revision of a blob: its record, then its chunks. `oids`: chunks that it may have."""
         directory = self._directory
         path = directory.take(blobfilename)
@@ -188,7 +227,7 @@ class Blobs:
         size = os.stat(path).st_size
         count = chunk_count(size)
         oids = oids[:count]
-        oids += (self.app.new_oid() for _ in range(count - len(oids)))
+        oids += self._new_oids(count - len(oids), oid, base, previous, is_foreign or restores)
         upload.token = token = Token(size, oids)
         stored = b''.join((record, token.encode()))
         # The record first: whoever reads the transaction learns of the chunks before they come.
@@ -209,6 +248,34 @@ class Blobs:
         for chunk in sorted(before.difference(oids)):
             self._delete(context, chunk, base, restores)
 
+    def _new_oids(self, count, oid, base, previous, is_foreign):
+        """OIDs for chunks: those that the cluster gives, unless other OIDs come from somewhere else.
+
+        A copy brings its own, and a DemoStorage has those of the storage below. The cluster does not know which are taken
+        there: then they are drawn in the range where DemoStorage draws its own.
+        """
+        if not count:
+            return []
+        if not is_foreign:
+            first = self.app.new_oid()
+            if previous is not None:
+                is_ours = bool(previous.oids) and int.from_bytes(previous.oids[0], 'big') < _DRAWN
+            elif base == ZERO_TID:
+                is_ours = oid < first
+            else:
+                is_ours = self._exists(oid, base)
+            if is_ours:
+                return [first, *(self.app.new_oid() for _ in range(count - 1))]
+        start = _DRAWN + secrets.randbelow(_DRAWN - count)
+        return [number.to_bytes(8, 'big') for number in range(start, start + count)]
+
+    def _exists(self, oid, tid):
+        try:
+            self.app.load(oid, tid)
+        except NEOStorageNotFoundError:
+            return False
+        return True
+
     def _delete(self, context, oid, base, restores=False):
         if restores:
             self.app.restore_record(context, oid, base, None, None)
@@ -218,7 +285,10 @@ class Blobs:
     def _delete_content(self, oid, serial, transaction, restores=False):
         """Deletes the chunks of an object that is deleted, if it is a blob."""
         context = self.app.begun(transaction)
-        for chunk in self._kept_oids(self._previous(context, oid, serial)):
+        chunks = self._kept_oids(self._previous(context, oid, serial))
+        if chunks:
+            context.deleted[oid] = chunks
+        for chunk in chunks:
             self._delete(context, chunk, serial, restores)
 
     def _forget_packed(self):
@@ -242,16 +312,15 @@ class Blobs:
         `base`: what is current here; None: it has to be asked if it matters.
         """
         oid, data, data_txn = record.oid, record.data, record.data_txn
-        if data is None:
-            base = self._current(oid) if base is None else base
-            self.app.restore(oid, base, None, None, transaction)
-            return self._delete_content(oid, base, transaction, restores=True)
-        if self.is_blob_record(data):
-            path = self._copy_content(source, oid, record.tid)
-            if path is not None:
-                base = self._current(oid) if base is None else base
-                return self._restore_blob(self.app.begun(transaction), oid, base, data, path, data_txn)
-        self.app.restore(oid, ZERO_TID if base is None else base, data, data_txn, transaction)
+        is_blob = self.is_blob_record(data)
+        if not is_blob and data is not None:
+            return self.app.restore(oid, ZERO_TID if base is None else base, data, data_txn, transaction)
+        base = self._current(oid) if base is None else base
+        path = self._copy_content(source, oid, record.tid) if is_blob else None
+        if path is None:
+            self._restore_without_content(oid, base, data, data_txn, transaction)
+        else:
+            self._restore_blob(self.app.begun(transaction), oid, base, data, path, data_txn)
 
     def _copy_content(self, source, oid, tid):
         """A file that has what is in another storage, None if that has no content."""

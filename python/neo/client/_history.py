@@ -209,7 +209,7 @@ class History:
         count = size
         known = 0
         while len(descriptions) < size:
-            entries = self._revisions_of(oid, count)
+            entries = self.sizes(oid, count)
             for information, length in zip(
                     self.information([tid for tid, _ in entries[known:]]), [size for _, size in entries[known:]]):
                 description = _description(information, 'tid')
@@ -223,7 +223,8 @@ class History:
             count *= 2
         return descriptions[:max(0, size)]
 
-    def _revisions_of(self, oid, count):
+    def sizes(self, oid, count):
+        """(tid, size of the record as it is stored, 0 for a deletion) of the last revisions of an object, newest first."""
         history = ffi.new('neo_history *')
         check(lib.neo_history_load(self._client, oid, count, history))
         try:

@@ -5,7 +5,7 @@ from itertools import chain
 
 from ZODB import BaseStorage
 
-from .blob import chunks_of, is_chunk, without_token
+from .blob import chunks_of, has_token, is_chunk, without_token
 from .exception import NEOStorageNotFoundError
 
 #: Objects of several transactions that are read together.
@@ -14,6 +14,8 @@ _OBJECTS = 200
 _FEW, _MANY = 4, 100
 #: Chunks that are known as such without looking at them.
 _CHUNKS = 200_000
+#: Revisions that are looked at first for the last one that is not a deletion.
+_REVISIONS = 16
 #: Series of `record_iternext` that can be under way.
 _SERIES = 16
 
@@ -55,23 +57,73 @@ class TransactionRecord(BaseStorage.TransactionRecord):
         self._index = index
 
     def __iter__(self):
+        chunks = _Chunks(self._reader.app, self.tid)
         for oid, revision in self._reader.records(self._index):
             # Otherwise the object was only checked, or its record was packed.
             if revision is None:
                 continue
             data, data_txn = revision
             # Chunks are what `loadBlob` gives.
-            if not is_chunk(data):
+            if not chunks.has(oid, data):
                 # A deletion has no back-pointer, even one that an undo repeats.
                 yield BaseStorage.DataRecord(
                     oid, self.tid, without_token(data), None if data is None else data_txn)
+
+
+class _Chunks:
+    """Tells which objects of a transaction are chunks of blobs. The deletion of one does not say so itself."""
+
+    def __init__(self, app, tid):
+        self._app = app
+        self._tid = tid
+        self._blobs = []
+        self._deleted = set()
+
+    def has(self, oid, data):
+        if data is None:
+            return self._has_deleted(oid)
+        if is_chunk(data):
+            return True
+        if has_token(data):
+            self._blobs.append(oid)
+        return False
+
+    def _has_deleted(self, oid):
+        # What a blob had before, and has not any more, was deleted with this change of it.
+        while self._blobs:
+            self._deleted.update(chunks_of(self._previous(self._blobs.pop())))
+        if oid in self._deleted:
+            return True
+        previous = self._previous(oid)
+        self._deleted.update(chunks_of(previous))
+        return is_chunk(previous)
+
+    def _previous(self, oid):
+        """The last record that the object had before the transaction, None if there is none."""
+        try:
+            return self._app.load(oid, None, self._tid)[0]
+        except NEOStorageNotFoundError:
+            pass
+        # Deleted, maybe not for the first time.
+        count = _REVISIONS
+        while True:
+            try:
+                entries = self._app.sizes(oid, count)
+            except NEOStorageNotFoundError:
+                return None
+            for tid, size in entries:
+                if tid < self._tid and size:
+                    return self._app.load(oid, tid)[0]
+            if len(entries) < count:
+                return None
+            count *= 4
 
 
 class _Reader:
     """The records of consecutive transactions. Those of small ones are read together, a little ahead."""
 
     def __init__(self, app, chunk):
-        self._app = app
+        self.app = app
         self._chunk = chunk
         self._ahead = {}
 
@@ -83,7 +135,7 @@ class _Reader:
             self._ahead = {}
             revisions = self._read_ahead(index) if len(oids) < _OBJECTS else []
         rest = oids[len(revisions):]
-        return zip(oids, chain(revisions, self._app.revisions(rest, [self._chunk[index].tid] * len(rest))))
+        return zip(oids, chain(revisions, self.app.revisions(rest, [self._chunk[index].tid] * len(rest))))
 
     def _read_ahead(self, index):
         """The first revisions of a transaction; if it is complete, those of the next ones are kept."""
@@ -94,7 +146,7 @@ class _Reader:
             oids += information.oids
             tids += [information.tid] * information.count
             ends.append(len(oids))
-        loaded = self._app.first_revisions(oids, tids)
+        loaded = self.app.first_revisions(oids, tids)
         begin = 0
         for offset, end in enumerate(ends):
             if end > len(loaded):

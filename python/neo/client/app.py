@@ -34,7 +34,7 @@ _clients = weakref.WeakSet()
 class Transaction:
     """A transaction of ZODB that is being committed."""
 
-    __slots__ = 'transaction', 'handle', 'resolved', 'voted', 'resolver', 'blobs', '__weakref__'
+    __slots__ = 'transaction', 'handle', 'resolved', 'voted', 'resolver', 'blobs', 'deleted', '__weakref__'
 
     def __init__(self, transaction, resolver):
         # The reference keeps the identity of the object from being reused.
@@ -45,6 +45,8 @@ class Transaction:
         self.voted = False
         #: {oid: what is stored of the blob}
         self.blobs = {}
+        #: {oid of a blob that is deleted: oids of its chunks}
+        self.deleted = {}
 
     def check(self, error):
         """Raises the exception for what a function of the library returned, if it failed."""
@@ -58,6 +60,9 @@ class Transaction:
         for oid, blob in self.blobs.items():
             if blob.has_chunk(conflict.oid):
                 return ConflictError(oid=oid, serials=conflict.serials, data=blob.record)
+        for oid, chunks in self.deleted.items():
+            if conflict.oid in chunks:
+                return ConflictError(oid=oid, serials=conflict.serials)
         return conflict
 
 
@@ -349,25 +354,30 @@ class Application(History, PackMixin):
         check(lib.neo_transaction_undo(context.handle, tid, undo))
         try:
             oids = ffi.buffer(undo.oids, 8 * undo.oid_count)[:]
-            overtaken = [
-                (
-                    bytes(item.oid), bytes(item.current),
-                    ffi.buffer(item.committed, item.committed_length)[:],
-                    ffi.buffer(item.undone, item.undone_length)[:],
-                )
-                for item in (undo.overtaken[index] for index in range(undo.overtaken_count))
-            ]
             self._resolve(context, ffi.addressof(undo, 'conflicts'))
+            # One at a time: there can be more of them than fit in memory.
+            for index in range(undo.overtaken_count):
+                self._merge_overtaken(context, tid, ffi.addressof(undo.overtaken, index))
         finally:
             lib.neo_undo_release(undo)
-        for oid, current, committed, undone in overtaken:
-            try:
-                merged = self._merge(context, oid, current, tid, undone, committed)
-            except ConflictError:
-                raise NEOUndoError('Some data were modified by a later transaction', oid) from None
-            self.store_record(context, oid, current, merged)
         self._drain(context)
         return [oids[position:position + 8] for position in range(0, len(oids), 8)]
+
+    def _merge_overtaken(self, context, tid, overtaken):
+        """Stores what merges the undo of `tid` with what changed an object later."""
+        merge = ffi.new('neo_merge *')
+        check(lib.neo_overtaken_load(context.handle, overtaken, merge))
+        try:
+            committed = ffi.buffer(merge.committed, merge.committed_length)[:]
+            undone = ffi.buffer(merge.undone, merge.undone_length)[:]
+        finally:
+            lib.neo_merge_release(merge)
+        oid, current = bytes(overtaken.oid), bytes(overtaken.current)
+        try:
+            merged = self._merge(context, oid, current, tid, undone, committed)
+        except ConflictError:
+            raise NEOUndoError('Some data were modified by a later transaction', oid) from None
+        self.store_record(context, oid, current, merged)
 
     def _drain(self, context):
         """Waits until all stores are answered."""

@@ -96,7 +96,7 @@ def chunk_count(size, chunk_bytes=CHUNK_BYTES):
 
 def split(data):
     """(the record as the program stored it, its token or None)."""
-    if data is None or not data.endswith(MAGIC):
+    if not has_token(data):
         return data, None
     end = len(data) - len(MAGIC) - _FOOTER.size
     if end >= 0:
@@ -107,10 +107,14 @@ def split(data):
     return data, None
 
 
+def has_token(data):
+    """Whether a record ends like one with a token: nearly all have none."""
+    return data is not None and data.endswith(MAGIC)
+
+
 def without_token(data):
     """The record as the program stored it."""
-    # Nearly all records have none.
-    return split(data)[0] if data is not None and data.endswith(MAGIC) else data
+    return split(data)[0] if has_token(data) else data
 
 
 def chunks_of(data):
