@@ -818,7 +818,7 @@ def test_tools_that_change_the_record_of_a_blob_keep_its_content(opened, module_
 def with_history(storage):
     """Revisions of blobs, an undo, and a deletion if the storage can delete."""
     oid, other, plain = (storage.new_oid() for _ in range(3))
-    tids = [commit(storage, (oid, ZERO, content(CHUNK + 1, 1)), records=[(plain, ZERO, zodb_pickle('x'))])]
+    tids = [commit(storage, (oid, ZERO, content(CHUNK + 1, 1)), records=[(plain, ZERO, zodb_pickle(MinPO('x')))])]
     tids.append(commit(storage, (oid, tids[-1], content(3 * CHUNK, 2)), (other, ZERO, b'')))
     tids.append(commit(storage, (oid, tids[-1], b'small')))
     tids.append(undo(storage, tids[-1]))
@@ -922,18 +922,18 @@ def test_chunks_are_hidden(opened):
     """What lists objects shows those of the program, with the records that it stored."""
     storage = opened()
     oid, other = storage.new_oid(), storage.new_oid()
-    first = commit(storage, (oid, ZERO, content(3 * CHUNK)), records=[(other, ZERO, zodb_pickle('x'))])
+    first = commit(storage, (oid, ZERO, content(3 * CHUNK)), records=[(other, ZERO, zodb_pickle(MinPO('x')))])
     second = commit(storage, (oid, first, content(CHUNK)))
     found = [
         (txn.tid, record.oid, record.data) for txn in storage.iterator() for record in txn if record.data is not None]
-    assert found == [(first, oid, RECORD), (first, other, zodb_pickle('x')), (second, oid, RECORD)]
+    assert found == [(first, oid, RECORD), (first, other, zodb_pickle(MinPO('x'))), (second, oid, RECORD)]
     current, cookie = [], None
     while True:
         current_oid, tid, data, cookie = storage.record_iternext(cookie)
         current.append((current_oid, tid, data))
         if cookie is None:
             break
-    assert current == [(oid, second, RECORD), (other, first, zodb_pickle('x'))]
+    assert current == [(oid, second, RECORD), (other, first, zodb_pickle(MinPO('x')))]
 
 
 def test_deletion_takes_the_chunks_along(opened):
