@@ -97,6 +97,22 @@ import Testing
         #expect(cluster.core.recovery.permission == .complete)
     }
 
+    /// A master that takes over tells of packs that all readable cells executed: a storage that was away may have missed
+    /// them (seed 108 of the simulation, with packs).
+    @Test func executedPacks() {
+        var cluster = recovered(replicas: 1)
+        for name in ["S1", "S2"] { cluster.answer(name, report(.absent)) }
+        for name in ["S1", "S2"] {
+            cluster.send(name, NotifyPackCompleted(tid: TID(5)))
+            cluster.answer(name, AnswerLastIDs(lastTID: TID(9), lastOID: OID(4), firstTID: TID(2)))
+        }
+        for name in ["S1", "S2"] { cluster.answer(name, AnswerPackOrders(orders: [])) }
+        cluster.send("S1", NotifyReady())
+        #expect(
+            cluster.sent["S1"]?.last?.packet == .notifyPackSigned(NotifyPackSigned(approved: [TID(5)], rejected: []))
+        )
+    }
+
     @Test func lastIDsAreTheGreatest() {
         var cluster = recovered(replicas: 0)
         for name in ["S1", "S2"] { cluster.answer(name, report(.absent)) }

@@ -144,6 +144,9 @@ extension MasterCore {
         let nids = identifiedReadable
         let completed = packs.completion(of: table.readableNIDs)
         let minimum = completed.map { TID(min($0.rawValue, TID.max.rawValue) + 1) } ?? .zero
+        // Orders up to there are not asked for: a storage that missed one must be told that they were, and gets them from
+        // those that executed them.
+        if let completed, completed > .zero { packs.setCompleted(below: minimum) }
         verification.begin(.packOrders, awaiting: nids)
         for nid in nids {
             guard let connection = registry.connection(of: nid) else { continue }

@@ -203,7 +203,12 @@ extension StorageCore {
             from <= tid && tid <= round.through && next.map { tid < $0.tid } ?? true
                 && tid.partition(of: readable.count) == id.partition
         }
-        if let packed = answer.completedPack, packed <= .max { submit(.lowerPacked(id.partition, packed), &context) }
+        if let packed = answer.completedPack, packed <= .max {
+            submit(.lowerPacked(id.partition, packed), &context)
+            // The master may have forgotten this order, that all readable cells executed: it is asked for once this one is
+            // up to date.
+            lastPackID = max(lastPackID, packed)
+        }
         var chunk = ended(id, fetch, &context)
         chunk.chunk.deletedTransactions = deleted
         write(chunk.chunk, bytes: chunk.bytes, &context)

@@ -64,6 +64,21 @@ import Testing
         #expect(try content(full, 0) == content(away, 0))
     }
 
+    @Test("A cell that was away during a pack asks for the order, even if the master says nothing of it")
+    func missedPack() throws {
+        // All readable cells executed it, so that a new master does not know it: seed 108 of the simulation, with packs.
+        let full = try history(1, [(0x10, [1]), (0x20, [1]), (0x30, [])])
+        try record(full, nid: Self.s1, ptid: 0, [(0, Self.s1, .upToDate), (0, Self.s2, .upToDate)])
+        _ = try full.writer.perform([DatabaseJob(id: .init(rawValue: 9), operation: .setPacked(0, TID(0x30)))])
+        let away = try Self.outdated([(0x10, [1]), (0x20, [1])])
+        var cluster = try StorageCluster([full, away], ["UO"])
+        cluster.lastTID = TID(0x30)
+        try cluster.start()
+        let trace = cluster.takeTrace()
+        #expect(trace.contains("S1→S2 AnswerFetchTransactions nil [] 30"))
+        #expect(trace.contains("S2 AskPackOrders 1"))
+    }
+
     @Test("R3: a cell with a hole asks from the hole on, and says what it has behind")
     func hole() throws {
         let full = try history(1, [(0x10, [0]), (0x20, [0]), (0x30, [0])])

@@ -147,6 +147,7 @@ struct StorageCluster {
         case .notifyReplicationDone(let done):
             trace.append("S\(storage) NotifyReplicationDone \(done.partition) \(short(done.tid))")
             if isMasterQuick { try change([(done.partition, storage, .upToDate)]) }
+        case .askPackOrders(let ask): trace.append("S\(storage) AskPackOrders \(short(ask.min))")
         case .notifyPartitionCorrupted(let corrupted):
             let nids = corrupted.nids.map { "\($0)" }.joined(separator: " ")
             trace.append("S\(storage) NotifyPartitionCorrupted \(corrupted.partition) \(nids)")
