@@ -83,7 +83,6 @@ public struct AdminCore: NodeCore, Sendable {
         search = PrimarySearch(masters: configuration.masters)
     }
 
-    /// The masters known now, for the file that remembers them (`spec/tools.md §5.4`).
     public var knownMasters: [NodeAddress] { search.masters }
 
     public mutating func start(_ context: inout CoreContext<Never>) {

@@ -15,6 +15,13 @@ public protocol NodeCore {
     mutating func start(_ context: inout CoreContext<Job>)
 
     mutating func handle(_ event: Event<JobResult>, _ context: inout CoreContext<Job>)
+
+    /// The masters known now, for the file that remembers them (`spec/tools.md §5.4`).
+    var knownMasters: [NodeAddress] { get }
+}
+
+extension NodeCore {
+    public var knownMasters: [NodeAddress] { [] }
 }
 
 /// What happens to a node.

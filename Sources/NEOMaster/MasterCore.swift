@@ -79,6 +79,7 @@ public struct MasterCore: NodeCore, Sendable {
     public var nid: NID { registry[ownKey]?.node.nid ?? NID(.master, 1) }
     /// The address at which this master is known.
     public var address: NodeAddress { registry[ownKey]?.node.address ?? configuration.bind }
+    public var knownMasters: [NodeAddress] { registry.all(of: .master).compactMap(\.node.address) }
     /// Whether this master leads the cluster, or believes so as long as it met no other one.
     public var isPrimary: Bool { election.isPrimary }
     /// The address of the primary master that accepted this one as its secondary.

@@ -166,7 +166,6 @@ public struct StorageCore: NodeCore, Sendable {
         replicator = Replicator(configuration.replication)
     }
 
-    /// The masters known now, for the file that remembers them (`spec/tools.md §5.4`).
     public var knownMasters: [NodeAddress] { search.masters }
 
     /// Whether clients are served.

@@ -1,3 +1,5 @@
+import NEOProtocol
+
 /// The limits and the tuning of a host. The defaults suit servers.
 public struct HostOptions: Sendable {
     /// The most bytes of output kept for one connection. A peer that leaves more unread is disconnected with
@@ -23,6 +25,8 @@ public struct HostOptions: Sendable {
     /// are no jobs; 0: it does not look. It is for nodes that answer at once: where an answer needs other processes, or
     /// the writer, they need the processor more.
     public var busyPollingMicroseconds: UInt64 = 0
+    /// Called on the event loop after a turn in which the masters that the node knows changed, with all of them.
+    public var mastersChanged: (@Sendable ([NodeAddress]) -> Void)?
     /// What protects the connections; nil for plain TCP.
     public var security: (any ConnectionSecurity)?
 

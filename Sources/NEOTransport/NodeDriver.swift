@@ -57,6 +57,9 @@ final class NodeDriver<Core: NodeCore> {
     var lastIncoming: UInt32 = 0
     var complaints = ComplaintLimit()
 
+    /// What ``HostOptions/mastersChanged`` was told last.
+    private var toldMasters: [NodeAddress] = []
+
     private var polling: BusyPolling
     /// Nil: the loop never looks, it sleeps.
     let probe: ReadinessProbe?
@@ -142,7 +145,15 @@ final class NodeDriver<Core: NodeCore> {
             submitJobs()
         } while !waiting.isEmpty || !touched.isEmpty
         isBusy = false
+        if let mastersChanged = options.mastersChanged { tellMasters(mastersChanged) }
         becomeIdle()
+    }
+
+    private func tellMasters(_ mastersChanged: ([NodeAddress]) -> Void) {
+        let masters = core.knownMasters
+        guard masters != toldMasters else { return }
+        toldMasters = masters
+        mastersChanged(masters)
     }
 
     /// To be called once for a connection with something to write at the end of the turn.

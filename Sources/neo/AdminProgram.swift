@@ -14,6 +14,6 @@ enum AdminProgram {
             bind: node.bind,
             nid: node.nid
         )
-        return NodeHost(core: AdminCore(configuration), logger: logger).run()
+        return NodeHost(core: AdminCore(configuration), logger: logger, options: node.hostOptions(logger)).run()
     }
 }

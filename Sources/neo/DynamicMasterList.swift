@@ -1,9 +1,10 @@
 import FoundationEssentials
+import Logging
 import NEOConfiguration
 import NEOProtocol
 
 /// The file that remembers the addresses of masters (`spec/tools.md §5.4`).
-struct DynamicMasterList {
+struct DynamicMasterList: Sendable {
     let path: String
     let addresses: [NodeAddress]
 
@@ -46,8 +47,13 @@ struct DynamicMasterList {
         }
     }
 
-    func save(_ addresses: [NodeAddress]) throws {
-        let data = try JSONEncoder().encode(addresses.map(Entry.init))
-        try TextFile.replace(path, with: String(decoding: data, as: UTF8.self))
+    /// Failures are told in the log: the node works without its file.
+    func save(_ addresses: [NodeAddress], _ logger: Logger) {
+        do {
+            let data = try JSONEncoder().encode(addresses.map(Entry.init))
+            try TextFile.replace(path, with: String(decoding: data, as: UTF8.self))
+        } catch {
+            logger.error("the list of masters cannot be written to \(path): \(error)")
+        }
     }
 }

@@ -24,6 +24,6 @@ enum MasterProgram {
             replicas: replicas,
             autostart: max(0, settings.integer("autostart") ?? 0)
         )
-        return NodeHost(core: MasterCore(configuration), logger: logger).run()
+        return NodeHost(core: MasterCore(configuration), logger: logger, options: node.hostOptions(logger)).run()
     }
 }

@@ -1,5 +1,7 @@
+import Logging
 import NEOConfiguration
 import NEOProtocol
+import NEOTransport
 
 /// What all nodes are told (`spec/tools.md §4.1`).
 struct NodeSettings {
@@ -37,6 +39,13 @@ struct NodeSettings {
         }
         guard !needsMasters || !masters.isEmpty else { throw .invalid("At least one master must be defined") }
         self.masters = masters
+    }
+
+    /// How to run a node with these settings.
+    func hostOptions(_ logger: Logger) -> HostOptions {
+        var options = HostOptions()
+        if let list = dynamicMasterList { options.mastersChanged = { list.save($0, logger) } }
+        return options
     }
 
     /// Masters and admins tell their address before they know which port the system would choose.

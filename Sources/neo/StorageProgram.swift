@@ -38,7 +38,7 @@ enum StorageProgram {
             )
             let core = StorageCore(configuration, reader: reader)
             let executor = DatabaseExecutor(writer: database.writer, logger: logger)
-            var options = HostOptions()
+            var options = node.hostOptions(logger)
             // What a client does between two loads is short, and a storage that sleeps meanwhile doubles the time of a load.
             options.busyPollingMicroseconds = 100
             return NodeHost(core: core, executor: executor, logger: logger, options: options).run()

@@ -1,0 +1,78 @@
+"""The file that remembers masters (`--dynamic-master-list`), on real processes."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from cluster import Cluster, free_ports, program
+
+
+def addresses(path):
+    return sorted(f'{host}:{port}' for host, port in json.loads(path.read_text()))
+
+
+def wait(condition, message):
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline, message()
+        time.sleep(0.05)
+
+
+def without_masters(node, *masters):
+    """Starts a node that is told of these masters only."""
+    node.arguments = lambda: [
+        '--cluster', node.cluster.name, '--masters', ' '.join(masters), '--bind', f'127.0.0.1:{node.port}', *node.options]
+
+
+def test_masters_are_remembered(tmp_path):
+    """A storage that knows one of two masters learns of the other one, and needs neither of its options later."""
+    cluster = Cluster(storages=1, masters=2, directory=tmp_path)
+    known = tmp_path / 'masters.json'
+    [storage] = cluster.storage_nodes
+    storage.options += ['--dynamic-master-list', str(known)]
+    first, second = (f'127.0.0.1:{node.port}' for node in cluster.master_nodes)
+    without_masters(storage, first)
+    try:
+        cluster.start()
+        wait(lambda: addresses(known) == sorted([first, second]), known.read_text)
+        assert not list(tmp_path.glob('*#neo#'))
+        storage.stop()
+        # Nobody listens there.
+        [nowhere] = free_ports(1)
+        without_masters(storage, f'127.0.0.1:{nowhere}')
+        storage.start()
+        cluster.wait_running()
+        # The primary is lost, and the one that takes over is known from the file.
+        primary = cluster.control('print', 'primary').stdout.split()
+        assert primary
+        cluster.master_nodes[0].kill()
+        cluster.master_nodes.pop(0)
+        cluster.wait_running()
+        assert second in addresses(known)
+    finally:
+        cluster.close()
+
+
+@pytest.mark.parametrize('content', ['{}', '[["127.0.0.1", "x"]]', '[["127.0.0.1", 99999]]', 'nonsense', '[1]'])
+def test_a_damaged_file_is_told(tmp_path, content):
+    known = tmp_path / 'masters.json'
+    known.write_text(content)
+    result = subprocess.run(
+        [program(), 'storage', '--cluster', 'c', '--masters', '127.0.0.1:1', '--adapter', 'SQLite', '--database',
+         str(tmp_path / 's.sqlite'), '--dynamic-master-list', str(known)],
+        capture_output=True, text=True, timeout=20)
+    assert result.returncode == 1 and f'{known}: not a list of masters' in result.stderr, result
+    # What an operator wrote is not overwritten.
+    assert known.read_text() == content
+
+
+def test_an_empty_list_is_created(tmp_path):
+    """And without any master, the node says so."""
+    known = tmp_path / 'masters.json'
+    result = subprocess.run(
+        [program(), 'admin', '--cluster', 'c', '--masters', '', '--bind', '127.0.0.1:0',
+         '--dynamic-master-list', str(known)], capture_output=True, text=True, timeout=20)
+    assert result.returncode != 0 and 'master' in result.stderr, result
+    assert known.read_text() == '[]'
