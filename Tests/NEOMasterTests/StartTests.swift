@@ -222,6 +222,33 @@ import Testing
         #expect(cluster.tableText(2) == "UO")
     }
 
+    /// Seed 30741 of the simulation with packs.
+    /// 1. A table in which only S1 is readable was recorded by S3 alone, which has no cell in it.
+    /// 2. Another master, which did not see S3, gave the same PTID to a table in which only S2 is readable, and committed.
+    @Test(arguments: [
+        ["S3", "S1", "S2"], ["S1", "S3", "S2"], ["S1", "S2", "S3"], ["S3", "S2", "S1"], ["S2", "S3", "S1"],
+    ])
+    func tableOfABystanderGivesWay(order: [String]) {
+        var cluster = ScriptedCluster()
+        let tables: [String: (ptid: Int, rows: [[CellRecord]])] = [
+            "S1": (4, rows([.upToDate, .upToDate])),
+            "S2": (5, rows([.outOfDate, .upToDate])),
+            "S3": (5, rows([.upToDate, .outOfDate])),
+        ]
+        for storage in order {
+            let number = Int32(storage.dropFirst()) ?? 0
+            cluster.storage(number, nid: NID(.storage, number))
+            _ = cluster.answer(storage, AnswerRecovery(ptid: tables[storage]?.ptid, backupTID: nil, truncateTID: nil))
+            // Whoever is asked for a table, again if need be.
+            for name in order + order {
+                guard let table = tables[name] else { continue }
+                _ = cluster.answer(name, AnswerPartitionTable(ptid: table.ptid, replicas: 1, rows: table.rows))
+            }
+        }
+        #expect(cluster.core.clusterState != .recovering)
+        #expect(cluster.tableText(2) == "OU")
+    }
+
     /// An operator may start with an old table; what becomes of it must not be taken for the newer one.
     @Test func ptidIsNotGivenTwice() {
         var cluster = ScriptedCluster.running(partitions: 1, replicas: 1)

@@ -59,7 +59,7 @@ extension MasterCore {
 
     private mutating func perform(_ action: Recovery.Action, _ context: inout Context) {
         switch action {
-        case .none:
+        case .none, .load:
             break
         case .askPartitionTable(let nid):
             guard let connection = registry.connection(of: nid) else { return }
@@ -92,7 +92,8 @@ extension MasterCore {
         }) {
             return refuse(source, "the partition table names \(wrong), which is not a storage", &context)
         }
-        guard recovery.tableAnswered(ptid: answer.ptid, by: nid) else { return }
+        let action = recovery.tableAnswered(ptid: answer.ptid, by: nid, isMember: nids.contains(nid))
+        guard action == .load else { return perform(action, &context) }
         table = loaded
         members = nids
         context.log(

@@ -3,6 +3,10 @@ import OrderedCollections
 
 /// What is collected from storages during RECOVERING (`spec/master.md §5.2`): the newest partition table, from one of
 /// those that have it.
+///
+/// Storages without a cell in the table that they have are bystanders: whatever they have recorded, those with cells tell
+/// what has to be known of the commits with a table. If nobody else has recorded one, its PTID may have been given again by
+/// a master that did not see them, so their tables count only as long as there are no others.
 struct Recovery: Hashable, Sendable {
     struct Report: Hashable, Sendable {
         var ptid: Int?
@@ -19,6 +23,8 @@ struct Recovery: Hashable, Sendable {
 
     enum Action: Hashable, Sendable {
         case none
+        /// The table that came is the one to use.
+        case load
         case askPartitionTable(of: NID)
         /// Nobody else has the table.
         case waiting(for: NID)
@@ -37,6 +43,10 @@ struct Recovery: Hashable, Sendable {
     private(set) var targetPTID = 0
     private(set) var source = Source.askers([])
     private(set) var reports: [NID: Report] = [:]
+    /// Storages without a cell in the table that they have.
+    private(set) var bystanders: Set<NID> = []
+    /// The loaded table is that of a bystander.
+    private var isProvisional = false
     /// Storages that were asked something and did not answer.
     private(set) var awaited: Set<NID> = []
     /// The truncation that the loaded table comes with.
@@ -67,6 +77,8 @@ struct Recovery: Hashable, Sendable {
         targetPTID = 0
         source = .askers([])
         reports = [:]
+        bystanders = []
+        isProvisional = false
         awaited = []
         truncateTID = nil
         backupTID = nil
@@ -79,8 +91,8 @@ struct Recovery: Hashable, Sendable {
         awaited.remove(nid)
         reports[nid] = report
         saw(ptid: report.ptid ?? 0)
-        guard let ptid = report.ptid, targetPTID <= ptid else { return .none }
-        if ptid == targetPTID {
+        guard let ptid = report.ptid, targetPTID <= ptid || isProvisional else { return .none }
+        if ptid == targetPTID, !isProvisional {
             switch source {
             case .loaded: return .none
             case .askers(let askers) where !askers.isEmpty:
@@ -89,24 +101,43 @@ struct Recovery: Hashable, Sendable {
             case .askers: break
             }
         }
-        targetPTID = ptid
-        source = .askers([nid])
-        return .askPartitionTable(of: nid)
+        return ask([nid], for: ptid)
     }
 
-    /// - Returns: whether the table is the one to load.
-    mutating func tableAnswered(ptid: Int?, by nid: NID) -> Bool {
+    private mutating func ask(_ nids: [NID], for ptid: Int) -> Action {
+        targetPTID = ptid
+        source = .askers(nids)
+        isProvisional = false
+        return nids.first.map { .askPartitionTable(of: $0) } ?? .none
+    }
+
+    /// - Parameter isMember: whether the storage has a cell in it.
+    mutating func tableAnswered(ptid: Int?, by nid: NID, isMember: Bool) -> Action {
         awaited.remove(nid)
-        guard ptid == targetPTID, case .askers = source else { return false }
+        guard ptid == targetPTID, case .askers = source else { return .none }
+        if !isMember {
+            bystanders.insert(nid)
+            // Those that were not asked, or whose table was left for this one.
+            let others = reports.keys.filter { !bystanders.contains($0) && reports[$0]?.ptid != nil }.sorted()
+            if let newest = others.compactMap({ reports[$0]?.ptid }).max() {
+                return ask(others.filter { reports[$0]?.ptid == newest }, for: newest)
+            }
+            let best = bystanders.filter { (reports[$0]?.ptid ?? 0) > targetPTID }.sorted()
+            if let newest = best.compactMap({ reports[$0]?.ptid }).max() {
+                return ask(best.filter { reports[$0]?.ptid == newest }, for: newest)
+            }
+        }
         source = .loaded
+        isProvisional = !isMember
         truncateTID = reports[nid]?.truncateTID
         backupTID = reports[nid]?.backupTID
-        return true
+        return .load
     }
 
     mutating func lost(_ nid: NID) -> Action {
         awaited.remove(nid)
         reports[nid] = nil
+        bystanders.remove(nid)
         guard case .askers(var askers) = source, let index = askers.firstIndex(of: nid) else { return .none }
         askers.remove(at: index)
         source = .askers(askers)
