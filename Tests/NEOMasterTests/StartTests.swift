@@ -151,7 +151,9 @@ import Testing
         #expect(cluster.core.clusterState == .recovering)
         if operatorStarts {
             let lines = cluster.send("A1", SetClusterState(state: .verifying))
-            #expect(lines.contains("A1 < NotifyPartitionChanges 8 (0 S2 O) (1 S2 O)"))
+            let ptid = cluster.core.table.ptid ?? 0
+            #expect(ptid > 7 + 1 << 16)
+            #expect(lines.contains("A1 < NotifyPartitionChanges \(ptid) (0 S2 O) (1 S2 O)"))
             #expect(cluster.tableText(2) == "UO|UO")
         } else {
             cluster.storage(2, nid: NID(.storage, 2))
@@ -220,6 +222,24 @@ import Testing
         returns("S1", with: 5, rows([.upToDate, .outOfDate]), to: &cluster)
         #expect(cluster.core.clusterState == .verifying)
         #expect(cluster.tableText(2) == "UO")
+    }
+
+    /// Seed 71128 of the simulation.
+    /// 1. S2 alone served with table 6, and was lost before it recorded tables 7 to 9, by which S1 got readable.
+    /// 2. A new master starts with S2; nothing changes in the table, and transactions are committed.
+    /// 3. The service ends, and S1 comes first, with table 9: it lacks them.
+    @Test func tableOfAMasterThatIsGoneIsOlder() {
+        var cluster = ScriptedCluster()
+        returns("S2", with: 6, rows([.outOfDate, .upToDate]), to: &cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        let ptid = cluster.core.table.ptid ?? 0
+        #expect(ptid > 6 + 1 << 16)
+        _ = cluster.cut("S2")
+        returns("S1", with: 9, rows([.upToDate, .upToDate]), to: &cluster)
+        #expect(cluster.core.clusterState == .recovering)
+        returns("S2", with: ptid, rows([.outOfDate, .upToDate]), to: &cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.tableText(2) == "OU")
     }
 
     /// Seed 30741 of the simulation with packs.

@@ -56,6 +56,8 @@ struct Recovery: Hashable, Sendable {
     /// The greatest PTID that this master saw or gave, as long as it leads. The storages of an older table may lack
     /// transactions (`§18.4`), and no other table may get it.
     private(set) var highestPTID = 0
+    /// Whether the service began under this master: since then it has seen all the PTIDs that were given.
+    var hasServed = false
     /// What the operator was last told about the wait.
     var lastMessage = ""
 
@@ -70,6 +72,7 @@ struct Recovery: Hashable, Sendable {
     mutating func beginTerm() {
         permission = .complete
         highestPTID = 0
+        hasServed = false
     }
 
     /// Forgets the answers of an earlier recovery.
