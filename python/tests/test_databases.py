@@ -105,6 +105,8 @@ def test_databases_of_the_reference(names, suffix, tmp_path):
         cluster.stop()
         for node, database in zip(cluster.storage_nodes, expected):
             found = rows(node.database)
+            # A master that starts without the storage that is out of date, if it comes last, leaves a gap.
+            assert int(found['config'].pop('ptid')) >= int(database['config'].pop('ptid')), node.name
             for table in ROWS:
                 assert found[table] == database[table], (node.name, table)
     finally:
