@@ -49,7 +49,7 @@ import Testing
     private static let freshSeeds: [UInt64] = {
         let first = ProcessInfo.processInfo.environment["NEO_SIMULATION_SEED"].flatMap { UInt64($0) }
         let base = first ?? UInt64(Date().timeIntervalSince1970) % 1_000_000_000
-        return (0..<50).map { base + $0 }
+        return (0..<25).map { base + $0 }
     }()
 
     private func check(_ seed: UInt64) {
