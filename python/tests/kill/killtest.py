@@ -20,6 +20,9 @@ it again, whether or not the cluster works by then; a `network_storm` breaks or 
 With the same seed the same processes are killed after the same delays; what they were doing then is up to the machine.
 
     killtest.py --masters 3 --storages 4 --replicas 1 --writers 8 --kinds storm --storm-seconds 60 --rounds 10
+    killtest.py --network --masters 3 --storages 4 --replicas 1 --writers 8 --kinds network_storm --storm-seconds 60 --rounds 10
+
+`--network` takes root, and Debian's packages iproute2 and iptables.
 """
 
 import argparse
