@@ -253,6 +253,22 @@ import Testing
         #expect(try test.reader.packOrders(from: .zero, in: [0, 1], of: 2).map(\.id) == [TID(10)])
     }
 
+    /// Verification finishes a transaction with a pack order: where it was locked, its order is what the lock made of it;
+    /// where it was only voted, nobody knows, and it is approved (`spec/storage.md §22.14`).
+    @Test(arguments: Backend.allCases)
+    func packOrdersOfValidatedTransactions(backend: Backend) throws {
+        let test = try TestDatabase(backend)
+        let order = TransactionMetadata(pack: PackRequest(oids: nil, tid: TID(5)))
+        for ttid in [10, 20, 30] as [UInt64] { try test.steps.perform(.vote(TTID(ttid), order)) }
+        try test.steps.perform(.lock(TTID(10), TID(12), approvesPack: true))
+        try test.steps.perform(.lock(TTID(20), TID(22), approvesPack: false))
+        try test.reopen()
+        for ttid in [10, 20, 30] as [UInt64] { try test.steps.perform(.validate(TTID(ttid), TID(ttid + 2))) }
+        let orders = try test.reader.packOrders(from: .zero, in: [0, 1], of: 2)
+        #expect(orders.map(\.id) == [TID(12), TID(22), TID(32)])
+        #expect(orders.map(\.approved) == [true, nil, true])
+    }
+
     @Test(arguments: Backend.allCases)
     func pack(backend: Backend) throws {
         let test = try TestDatabase(backend)

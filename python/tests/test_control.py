@@ -54,9 +54,9 @@ class Commands:
             time.sleep(.05)
 
 
-def another_storage(cluster, name):
+def another_storage(cluster, name, *options):
     [port] = free_ports(1)
-    node = Node(cluster, 'storage', name, port, ['--adapter', 'SQLite'])
+    node = Node(cluster, 'storage', name, port, ['--adapter', 'SQLite', *options])
     node.options += ['--database', str(node.database)]
     node.start()
     return node

@@ -4,19 +4,16 @@
 """
 
 import json
-import socket
 import time
-from contextlib import contextmanager
 
 import msgpack
 import pytest
 
-from cluster import ROOT, Cluster
+from cluster import Cluster
+from wire import (
+    HANDSHAKE, NAMES, REQUEST_IDENTIFICATION, VECTORS, connection, identification, identified_client, receive, split)
 
-PROBES = json.loads((ROOT / 'Tests/Vectors/probes.json').read_text())
-REGISTRY = json.loads((ROOT / 'Tests/Vectors/registry.json').read_text())
-HANDSHAKE = b'\x92\xa3NEO\x05'
-REQUEST_IDENTIFICATION = 1
+PROBES = json.loads((VECTORS / 'probes.json').read_text())
 #: Addresses of the recorded cluster: master and storage. Others are those of nobody.
 MASTER_PORT, STORAGE_PORT = 26071, 26072
 #: The client on whose behalf storages were probed.
@@ -52,39 +49,6 @@ DIFFERENCES = {
 }
 
 
-def split(data):
-    """The packets of a stream, and whether it is over."""
-    unpacker = msgpack.Unpacker(raw=True, strict_map_key=False, max_buffer_size=1 << 30)
-    unpacker.feed(data)
-    return list(unpacker)
-
-
-@contextmanager
-def connection(port):
-    peer = socket.create_connection(('127.0.0.1', port), 10)
-    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        yield peer
-    finally:
-        peer.close()
-
-
-def receive(peer, seconds):
-    """What comes until the peer is silent for some time, and whether it closed."""
-    data = b''
-    peer.settimeout(seconds)
-    while True:
-        try:
-            received = peer.recv(1 << 16)
-        except socket.timeout:
-            return data, False
-        except OSError:
-            return data, True
-        if not received:
-            return data, True
-        data += received
-
-
 def describe(data):
     """Handshake and packets as `probes.json` has them, without what changes from run to run."""
     result = []
@@ -95,11 +59,6 @@ def describe(data):
         name = NAMES[code]
         result.append(f'Error {arguments[0]}' if name == 'Error' else name)
     return result
-
-
-NAMES = {}
-for packet in REGISTRY['packets']:
-    NAMES[packet['code']] = packet['name']
 
 
 def expectation(probe):
@@ -207,23 +166,6 @@ def sendable(probe):
         return False
 
 
-def identified_client(port, name):
-    """Identifies as a client at the master: (connection, NID, time of identification)."""
-    peer = socket.create_connection(('127.0.0.1', port), 10)
-    request = [0, REQUEST_IDENTIFICATION, [msgpack.ExtType(4, b'\x02'), None, None, name.encode(), None, {}]]
-    peer.sendall(HANDSHAKE + msgpack.packb(request))
-    data, closed = receive(peer, 0.5)
-    assert not closed
-    for id, code, arguments in split(data[len(HANDSHAKE):]):
-        if NAMES[code] == 'AcceptIdentification':
-            nid = arguments[2]
-        elif NAMES[code] == 'NotifyNodeInformation':
-            for kind, address, node, state, timestamp in arguments[1]:
-                if node == nid:
-                    return peer, nid, timestamp
-    raise AssertionError(f'not told of ourselves: {data}')
-
-
 #: `two connections with the same client NID` needs the first one to be open: `test_two_connections_of_a_client`.
 PLAIN = [
     probe for probe in PROBES
@@ -258,8 +200,7 @@ def test_running(recorded_cluster, kind):
 def test_two_connections_of_a_client(recorded_cluster):
     master, storage = recorded_cluster.master_nodes[0].port, recorded_cluster.storage_nodes[0].port
     client, nid, timestamp = identified_client(master, 'neo-test')
-    request = HANDSHAKE + msgpack.packb(
-        [0, REQUEST_IDENTIFICATION, [msgpack.ExtType(4, b'\x02'), nid, None, b'neo-test', timestamp, {}]])
+    request = identification('CLIENT', 'neo-test', nid=nid, timestamp=timestamp)
     with client, connection(storage) as first, connection(storage) as second:
         first.sendall(request)
         assert describe(receive(first, 0.3)[0]) == ['handshake', 'AcceptIdentification']

@@ -97,7 +97,9 @@ extension MasterCore {
             }
             return .running
         case .client:
-            guard clusterState == .running, departure == .none else {
+            // One that lost its connection during a finish may still ask how it ended (`§18.3`).
+            let mayAskItsEnd = clusterState == .stopping && transactions.hasOrphan
+            guard clusterState == .running || mayAskItsEnd, departure == .none else {
                 refuseNotReady(source, &context)
                 return nil
             }

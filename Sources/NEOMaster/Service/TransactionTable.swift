@@ -32,6 +32,8 @@ struct TransactionTable: Hashable, Sendable {
     subscript(ttid: TTID) -> Transaction? { transactions[ttid] }
     var isEmpty: Bool { transactions.isEmpty }
     var hasPrepared: Bool { transactions.values.contains { $0.commit != nil } }
+    /// Whether a transaction is being committed whose client is gone.
+    var hasOrphan: Bool { transactions.values.contains { $0.commit != nil && $0.client == nil } }
     func count(of client: NodeKey) -> Int { transactions.values.count { $0.client == client } }
 
     /// The greatest TID used so far (`spec/master.md §12.1`).

@@ -116,7 +116,11 @@ extension StorageCore {
             } else {
                 self.repair = nil
                 let found = "repair: \(repair.count) data rows without reference"
-                context.log(.info, repair.isDryRun ? found : found + " were deleted")
+                // An operator asked for it: it is to be seen without a log file, too.
+                context.log(
+                    repair.count > 0 ? .warning : .info,
+                    repair.isDryRun ? found : found + " were deleted"
+                )
                 // Only now is it told: it must be true after a crash, too.
                 if !repair.isDryRun, repair.count > 0 { submit(.flush, &context) }
             }

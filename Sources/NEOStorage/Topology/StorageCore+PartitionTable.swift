@@ -35,6 +35,13 @@ extension StorageCore {
             try violation(id, request, "expected a cell in each partition, got a partial table", &context)
             return
         }
+        if let recorded = self.table?.ptid, recorded > ptid {
+            context.log(
+                .warning,
+                "partition table \(recorded) of this node is newer than \(ptid) of the cluster: "
+                    + "what was committed with it, and the others lack, is lost"
+            )
+        }
         setTable(table)
         let cells = table.rows.enumerated().flatMap { partition, row in
             row.map { CellChange(partition: partition, nid: $0.nid, state: $0.state) }
