@@ -108,6 +108,7 @@ extension MasterCore {
             locked(ttid, answer, nid, source, &context)
         case (.recordedTable(let ptid), .pong):
             records.recorded(ptid, at: nid)
+            onlyStorage.recorded(ptid, at: nid)
         default:
             context.log(.debug, "late \(packet.code) of \(nid) is ignored")
         }

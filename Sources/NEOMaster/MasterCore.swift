@@ -41,6 +41,7 @@ public struct MasterCore: NodeCore, Sendable {
     var members: Set<NID> = []
     var recovery = Recovery()
     var records = TableRecords()
+    var onlyStorage = OnlyStorage()
     var verification = Verification()
     var readiness = Readiness()
     /// Out-of-date cells whose storage asked what it has to wait for: only these can become up to date (`§10.6`).

@@ -107,6 +107,8 @@ public struct StorageCore: NodeCore, Sendable {
     var table: PartitionTable?
     /// By partition: whether this node can serve it.
     var readable: [Bool] = []
+    /// No other storage has a cell.
+    var isAlone = false
     /// Non-nil in backup mode.
     var backupTID: TID?
     var lastPackID = TID.zero

@@ -53,8 +53,9 @@ extension DatabaseJob {
         /// Forgets what a pending transaction stored for an object, and gives it back:
         /// ``DatabaseJobResult/Outcome/unstored(_:)``. No record of a voted transaction is touched.
         case unstore(TTID, OID)
-        /// Records the transaction and all that it stored. Metadata: on the nodes of the partition of the TTID. Durable.
-        case vote(TTID, TransactionMetadata?)
+        /// Records the transaction and all that it stored. Metadata: on the nodes of the partition of the TTID. Durable,
+        /// unless that is left to the lock.
+        case vote(TTID, TransactionMetadata?, isDurable: Bool = true)
         /// Records the final TID, where the metadata are. Durable.
         /// - approvesPack: the pack order that the transaction carries is approved at once.
         case lock(TTID, TID, approvesPack: Bool)
@@ -192,7 +193,9 @@ extension DatabaseJob.Operation {
             false
         case .replicate(let chunk):
             chunk.progress != nil
-        case .vote, .lock, .validate, .dropUnfinished, .setNID, .setBackupTID, .orderTruncation, .changePartitionTable,
+        case .vote(_, _, let isDurable):
+            isDurable
+        case .lock, .validate, .dropUnfinished, .setNID, .setBackupTID, .orderTruncation, .changePartitionTable,
             .truncate, .signPackOrders, .setPacked, .lowerPacked, .flush, .erase:
             true
         }

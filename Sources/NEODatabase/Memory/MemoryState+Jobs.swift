@@ -10,7 +10,7 @@ extension MemoryState {
             let record = pendingObjects[ttid]?[oid]
             pendingObjects[ttid]?[oid] = nil
             return .unstored(record?.data)
-        case .vote(let ttid, let metadata):
+        case .vote(let ttid, let metadata, isDurable: _):
             try vote(ttid, metadata)
         case .lock(let ttid, let tid, let approvesPack):
             votedTransactions[ttid]?.tid = tid

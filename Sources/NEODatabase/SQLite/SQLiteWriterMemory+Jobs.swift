@@ -11,7 +11,7 @@ extension SQLiteWriterMemory {
             return try store(ttid, object, undoTargetRequired: undoTargetRequired, database)
         case .unstore(let ttid, let oid):
             return .unstored(try unstore(ttid, oid, database))
-        case .vote(let ttid, let metadata):
+        case .vote(let ttid, let metadata, isDurable: _):
             try vote(ttid, metadata, database)
         case .lock(let ttid, let tid, let approvesPack):
             try lock(ttid, tid, approvesPack: approvesPack, database)

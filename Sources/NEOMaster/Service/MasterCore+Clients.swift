@@ -81,7 +81,13 @@ extension MasterCore {
         }
         let ttid: TTID
         do {
-            ttid = try transactions.begin(request.tid, by: client.key, readiness: readiness.counter, now: now)
+            ttid = try transactions.begin(
+                request.tid,
+                by: client.key,
+                readiness: readiness.counter,
+                onlyStorage: onlyStorage.nid,
+                now: now
+            )
         } catch {
             return refuse(source, error.text, &context)
         }

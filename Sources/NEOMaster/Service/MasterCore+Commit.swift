@@ -45,6 +45,7 @@ extension MasterCore {
         else { return refuse(source, "no TID is left", &context) }
         var isPackApproved = false
         if let pack = request.pack { isPackApproved = packs.add(pack, id: tid) }
+        let first = current.onlyStorage.flatMap { involved.count > 1 && involved.contains($0) ? $0 : nil }
         transactions.prepare(
             request.ttid,
             Transaction.Commit(
@@ -53,19 +54,31 @@ extension MasterCore {
                 modified: modified.sorted(),
                 involved: involved,
                 locking: Set(involved),
+                deferred: first.map { first in involved.filter { $0 != first } } ?? [],
                 source: source,
-                isPack: request.pack != nil
+                isPack: request.pack != nil,
+                isPackApproved: isPackApproved
             )
         )
-        for nid in involved {
+        askLock(request.ttid, at: first.map { [$0] } ?? involved, &context)
+    }
+
+    private mutating func askLock(_ ttid: TTID, at nids: [NID], _ context: inout Context) {
+        guard let commit = transactions[ttid]?.commit else { return }
+        for nid in nids {
             guard let connection = registry.connection(of: nid) else { continue }
             connections.ask(
                 connection,
-                AskLockInformation(ttid: request.ttid, tid: tid, pack: isPackApproved),
-                then: .lock(request.ttid, period: period),
+                AskLockInformation(ttid: ttid, tid: commit.tid, pack: commit.isPackApproved),
+                then: .lock(ttid, period: period),
                 &context
             )
         }
+    }
+
+    /// After the loss of a storage that others waited for.
+    mutating func askDeferredLocks(_ context: inout Context) {
+        for ttid in transactions.queue { askLock(ttid, at: transactions.takeDeferred(ttid), &context) }
     }
 
     /// The transaction cannot be committed any more: it is aborted everywhere (`spec/master.md §12.6` step 3).
@@ -88,6 +101,7 @@ extension MasterCore {
             return refuse(source, "expected the lock of \(ttid), got that of \(answer.ttid)", &context)
         }
         guard transactions.locked(ttid, at: nid) else { return }
+        askLock(ttid, at: transactions.takeDeferred(ttid), &context)
         if commitLocked(&context) { retryDelayed(&context) }
     }
 

@@ -143,7 +143,7 @@ extension MasterCore {
     }
 
     /// Storages answer a ping once they recorded the table that was told before (``TableRecords``).
-    private mutating func askWhetherRecorded(_ nids: [NID], _ context: inout Context) {
+    mutating func askWhetherRecorded(_ nids: [NID], _ context: inout Context) {
         guard let ptid = table.ptid else { return }
         for nid in nids {
             guard let connection = registry.connection(of: nid) else { continue }
@@ -191,6 +191,7 @@ extension MasterCore {
         readiness.lost(nid)
         updatable = updatable.filter { $0.nid != nid }
         transactions.storageLost(nid)
+        askDeferredLocks(&context)
         commitLocked(&context)
         retryDelayed(&context)
         packs.lost(nid)

@@ -8,6 +8,8 @@ struct Transaction: Hashable, Sendable {
     var client: NodeKey?
     /// Only storages that were ready then get the transaction in full: see ``Readiness``.
     let readiness: Int
+    /// See ``OnlyStorage``.
+    let onlyStorage: NID?
     /// The client chose the TID.
     let isTIDChosen: Bool
     /// Storages to which the client could not write, ascending.
@@ -32,9 +34,13 @@ struct Transaction: Hashable, Sendable {
         var involved: [NID]
         /// Those of `involved` that did not lock yet.
         var locking: Set<NID>
+        /// Those that are asked to lock only once ``Transaction/onlyStorage`` did.
+        var deferred: [NID]
         /// Where to answer.
         let source: Source
         /// The transaction carries a pack order.
         let isPack: Bool
+        /// The order is approved with the lock.
+        let isPackApproved: Bool
     }
 }

@@ -75,6 +75,7 @@ struct TransactionTable: Hashable, Sendable {
         _ chosen: TID?,
         by client: NodeKey,
         readiness: Int,
+        onlyStorage: NID? = nil,
         now: TID
     ) throws(Refusal) -> TTID {
         let ttid: TTID
@@ -98,6 +99,7 @@ struct TransactionTable: Hashable, Sendable {
             ttid: ttid,
             client: client,
             readiness: readiness,
+            onlyStorage: onlyStorage,
             isTIDChosen: chosen != nil
         )
         return ttid
@@ -140,6 +142,15 @@ struct TransactionTable: Hashable, Sendable {
     /// - Returns: false if the storage was not expected to lock this transaction.
     mutating func locked(_ ttid: TTID, at nid: NID) -> Bool {
         transactions[ttid]?.commit?.locking.remove(nid) != nil
+    }
+
+    /// Takes the storages that can be asked to lock a transaction now.
+    mutating func takeDeferred(_ ttid: TTID) -> [NID] {
+        guard let transaction = transactions[ttid], let commit = transaction.commit, !commit.deferred.isEmpty,
+            !(transaction.onlyStorage.map(commit.locking.contains) ?? false)
+        else { return [] }
+        transactions[ttid]?.commit?.deferred = []
+        return commit.deferred
     }
 
     /// Takes the next transaction that can be committed, if any. It becomes the last one.
@@ -192,6 +203,7 @@ struct TransactionTable: Hashable, Sendable {
         for ttid in Array(transactions.keys) {
             transactions[ttid]?.waiters.removeAll { $0 == .storage(nid) }
             transactions[ttid]?.commit?.involved.removeAll { $0 == nid }
+            transactions[ttid]?.commit?.deferred.removeAll { $0 == nid }
             transactions[ttid]?.commit?.locking.remove(nid)
         }
     }

@@ -180,6 +180,7 @@ extension MasterCore {
     private mutating func enterService(_ context: inout Context) {
         verification = Verification()
         clusterState = .running
+        onlyStorage = OnlyStorage(table)
         context.log(.info, "the cluster is RUNNING")
         for node in registry.identified {
             guard let connection = node.connection else { continue }

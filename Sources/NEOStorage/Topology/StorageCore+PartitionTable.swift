@@ -10,9 +10,11 @@ extension StorageCore {
         self.table = table
         guard let table, let nid else {
             readable = []
+            isAlone = false
             return
         }
         readable = (0..<table.partitions).map { table.isReadable($0, at: nid) }
+        isAlone = table.nids == [nid]
     }
 
     func isReadable(_ partition: PartitionID) -> Bool { readable.indices.contains(partition) && readable[partition] }

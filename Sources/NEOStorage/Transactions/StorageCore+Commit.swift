@@ -64,7 +64,11 @@ extension StorageCore {
             try violation(id, request, message, &context)
             return
         }
-        let job = submit(.vote(ttid, metadata), then: .answer(id, request: request, answer), &context)
+        // Of a storage that is alone, the lock is the only promise: who loses the vote in a crash loses the lock, which is
+        // synced with it, and no other storage has one (docs/maintainers/performance.md).
+        let isDurable = !isAlone || metadata == nil || nodes.all(of: .storage).count > 1
+        let vote = DatabaseJob.Operation.vote(ttid, metadata, isDurable: isDurable)
+        let job = submit(vote, then: .answer(id, request: request, answer), &context)
         // From now on it is voted, whatever happens to the client.
         transactions.update(ttid) {
             $0.stage = .voted(hasMetadata: metadata != nil)
