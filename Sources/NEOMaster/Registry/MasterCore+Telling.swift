@@ -70,8 +70,9 @@ extension MasterCore {
             connections.notify(connection, notification, &context)
         }
         if clusterState == .recovering { recovery.advanceTarget(to: ptid) }
-        if let nid = onlyStorage.changed(to: table) { askWhetherRecorded([nid], &context) }
         context.log(.info, "partition table \(ptid): \(changes.count) cells changed, \(describeCells())")
+        guard clusterState == .running || clusterState == .stopping else { return }
+        if let nid = onlyStorage.changed(to: table) { askWhetherRecorded([nid], &context) }
     }
 
     var fullTable: SendPartitionTable {

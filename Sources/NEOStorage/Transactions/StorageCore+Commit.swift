@@ -1,6 +1,7 @@
 import NEODatabase
 import NEOEngine
 import NEOProtocol
+import NEOTopology
 
 /// Vote, lock, unlock and abort (`spec/storage.md §9.7-9.10`).
 ///
