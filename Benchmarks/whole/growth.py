@@ -17,30 +17,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / 'python'), str(ROOT / 'python' / 'tests')]
 
-from ZODB.Connection import TransactionMetaData  # noqa: E402
 from ZODB.POSException import StorageError  # noqa: E402
-from ZODB.utils import p64, z64  # noqa: E402
+from ZODB.utils import z64  # noqa: E402
 from transaction.interfaces import TransientError  # noqa: E402
 
 from cluster import Cluster, Node, free_ports  # noqa: E402
+from transactions import commit  # noqa: E402
 
 RETRIED = StorageError, TransientError
 MAXIMUM = b'\x7f' + b'\xff' * 7
 RECORD = 1000
 PARTITIONS = 12
-
-
-def commit(storage, records):
-    transaction = TransactionMetaData()
-    storage.tpc_begin(transaction)
-    try:
-        for oid, serial, data in records:
-            storage.store(oid, serial, data, '', transaction)
-        storage.tpc_vote(transaction)
-        return storage.tpc_finish(transaction)
-    except BaseException:
-        storage.tpc_abort(transaction)
-        raise
 
 
 def work(masters, name, oids, pause, stop, pipe):

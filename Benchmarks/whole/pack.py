@@ -15,12 +15,12 @@ import sqlite3
 import time
 from multiprocessing import get_context
 
-from ZODB.Connection import TransactionMetaData
 from ZODB.FileStorage import FileStorage
 from ZODB.utils import p64, u64, z64
 
 from cluster import Cluster
 from peers import MAXIMUM, NEO, RECORD
+from transactions import commit
 
 REVISIONS_OF_OBJECT = 20
 OBJECTS_OF_TRANSACTION = 100
@@ -40,18 +40,9 @@ def fill(storage, peer, revisions):
             batch = oids[begin:begin + OBJECTS_OF_TRANSACTION]
             records = [(oid, serials[oid], os.urandom(RECORD)) for oid in batch]
             tid = commit(storage, records)
-            commit(peer, records, tid)
+            commit(peer, records, tid=tid)
             serials.update(dict.fromkeys(batch, tid))
     return oids, tid
-
-
-def commit(storage, records, tid=None):
-    transaction = TransactionMetaData()
-    storage.tpc_begin(transaction, tid)
-    for oid, serial, data in records:
-        storage.store(oid, serial, data, '', transaction)
-    storage.tpc_vote(transaction)
-    return storage.tpc_finish(transaction)
 
 
 def serve(pipe, address, oids):

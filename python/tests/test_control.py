@@ -5,19 +5,11 @@ import time
 from contextlib import closing
 
 import pytest
-from ZODB.Connection import TransactionMetaData
 from ZODB.POSException import POSKeyError
 from ZODB.utils import u64, z64
 
 from cluster import Cluster, Node, free_ports
-
-
-def commit(storage, oid, serial, data=b'x'):
-    txn = TransactionMetaData()
-    storage.tpc_begin(txn)
-    storage.store(oid, serial, data, '', txn)
-    storage.tpc_vote(txn)
-    return storage.tpc_finish(txn)
+from transactions import commit
 
 
 class Commands:
@@ -152,9 +144,9 @@ def test_truncation(tmp_path):
         neoctl = Commands(cluster)
         storage = cluster.storage()
         oid = storage.new_oid()
-        tids = [commit(storage, oid, z64)]
+        tids = [commit(storage, [(oid, z64, b'x')])]
         for _ in range(3):
-            tids.append(commit(storage, oid, tids[-1]))
+            tids.append(commit(storage, [(oid, tids[-1], b'x')]))
         order = storage.app.pack(tids[0])
         storage.app.waitForPack(order)
 
@@ -165,7 +157,7 @@ def test_truncation(tmp_path):
         assert neoctl.refused('truncate', word(tids[0], -1)) == (
             'Truncating before first transaction is probably not what you intended to do')
         assert neoctl.refused('truncate', word(tids[2])) == 'Can not truncate before an approved pack'
-        last = commit(storage, oid, tids[-1])
+        last = commit(storage, [(oid, tids[-1], b'x')])
         storage.close()
         assert neoctl.done('truncate', word(order)) == ''
         neoctl.wait(f'last_tid = {u64(order):#x} ', 'print', 'ids')
@@ -174,7 +166,7 @@ def test_truncation(tmp_path):
         storage = cluster.storage()
         assert storage.load(oid)[1] == tids[-1]
         # What is packed again after a truncation is packed.
-        first = commit(storage, oid, tids[-1])
+        first = commit(storage, [(oid, tids[-1], b'x')])
         storage.app.waitForPack(storage.app.pack(first), first)
         for tid in tids[-1], last:
             with pytest.raises(POSKeyError):

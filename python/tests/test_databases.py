@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import threading
-import time
 from collections import defaultdict
 
 import pytest
@@ -21,6 +20,7 @@ from ZODB.utils import p64, u64, z64
 
 from cluster import Cluster
 from databases import ROWS, VECTORS, check_consistency, rows
+from transactions import commit
 
 
 def sidecar(name):
@@ -156,17 +156,6 @@ def test_databases_of_the_reference_are_written_to(names, tmp_path):
 
 # Databases of ours
 
-def commit(storage, *records, deleted=()):
-    txn = TransactionMetaData('user', 'description', {'key': 'value'})
-    storage.tpc_begin(txn)
-    for oid, serial, data in records:
-        storage.store(oid, serial, data, '', txn)
-    for oid, serial in deleted:
-        storage.deleteObject(oid, serial, txn)
-    storage.tpc_vote(txn)
-    return storage.tpc_finish(txn)
-
-
 @pytest.mark.parametrize('storages, partitions, replicas', [(1, 1, 0), (2, 3, 0), (2, 4, 1), (3, 5, 1)])
 def test_our_databases_seen_by_an_independent_reader(storages, partitions, replicas, tmp_path):
     cluster = Cluster(storages=storages, partitions=partitions, replicas=replicas, directory=tmp_path)
@@ -177,15 +166,16 @@ def test_our_databases_seen_by_an_independent_reader(storages, partitions, repli
 
         values = [b'', b'x', b'\0' * 100_000, os.urandom(70_000), b'compressible ' * 1000]
         oids = [storage.new_oid() for _ in values]
-        first = commit(storage, *((oid, z64, data) for oid, data in zip(oids, values)))
+        first = commit(
+            storage, [(oid, z64, data) for oid, data in zip(oids, values)], 'user', 'description', {'key': 'value'})
         for oid, data in zip(oids, values):
             history[oid].append((first, hashlib.sha1(data).hexdigest()))
         serial = first
         for index in range(20):
             data = b'version %d' % index
-            serial = commit(storage, (oids[0], serial, data))
+            serial = commit(storage, [(oids[0], serial, data)])
             history[oids[0]].append((serial, hashlib.sha1(data).hexdigest()))
-        gone = commit(storage, deleted=[(oids[1], first)])
+        gone = commit(storage, [(oids[1], first, None)])
         history[oids[1]].append((gone, None))
         # Transactions that leave nothing.
         txn = TransactionMetaData()

@@ -9,7 +9,7 @@ from ZODB.POSException import ReadOnlyError
 from ZODB.utils import z64
 
 from cluster import Cluster
-from test_storage import commit, until_it_works
+from transactions import commit, until_it_works
 
 MIB = 1 << 20
 
@@ -27,21 +27,21 @@ def test_writes_are_refused_before_the_disk_is_full():
     with cluster:
         storage = cluster.storage(cache_size=0)
         oid = storage.new_oid()
-        tid = commit(storage, (oid, z64, b'before'))
+        tid = commit(storage, [(oid, z64, b'before')])
         filling = cluster.directory / 'filling'
         with open(filling, 'wb') as file:
             os.posix_fallocate(file.fileno(), 0, 2048 * MIB)
 
         def refused():
             with pytest.raises(ReadOnlyError, match=f'the disk of S1 is nearly full: expected {reserve} MiB free, got'):
-                commit(storage, (storage.new_oid(), z64, b'while'))
+                commit(storage, [(storage.new_oid(), z64, b'while')])
             return True
 
         # The node looks once a second.
         wait_for(refused)
         assert storage.load(oid) == (b'before', tid)
         filling.unlink()
-        wait_for(lambda: commit(storage, (oid, tid, b'after')), ReadOnlyError)
+        wait_for(lambda: commit(storage, [(oid, tid, b'after')]), ReadOnlyError)
         assert storage.load(oid)[0] == b'after'
         log = cluster.storage_nodes[0].log.read_text()
         assert 'writes are refused: the disk of S1 is nearly full' in log
@@ -66,7 +66,7 @@ def test_a_damaged_file_is_reported_and_the_replica_serves():
     with Cluster(storages=2, partitions=1, replicas=1) as cluster:
         storage = cluster.storage(cache_size=0)
         records = [(storage.new_oid(), z64, os.urandom(3000)) for _ in range(500)]
-        tid = commit(storage, *records)
+        tid = commit(storage, records)
         storage.close()
         cluster.stop()
         damaged = cluster.storage_nodes[1]

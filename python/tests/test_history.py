@@ -16,6 +16,7 @@ from ZODB.tests.StorageTestBase import zodb_pickle
 from ZODB.utils import p64, u64
 
 from cluster import Cluster
+from transactions import commit, undo
 
 ZERO = bytes(8)
 
@@ -35,35 +36,6 @@ def wide(wide_cluster):
     storage.close()
 
 
-def commit(storage, changes, user='', description='', extension=None):
-    """Stores {oid: (serial, data)}; data None deletes."""
-    txn = TransactionMetaData(user, description, extension)
-    storage.tpc_begin(txn)
-    try:
-        for oid, (serial, data) in changes.items():
-            if data is None:
-                storage.deleteObject(oid, serial, txn)
-            else:
-                storage.store(oid, serial, data, '', txn)
-        storage.tpc_vote(txn)
-        return storage.tpc_finish(txn)
-    except BaseException:
-        storage.tpc_abort(txn)
-        raise
-
-
-def undo(storage, *tids):
-    txn = TransactionMetaData(description='undo')
-    storage.tpc_begin(txn)
-    try:
-        oids = [oid for tid in tids for oid in storage.undo(tid, txn)[1]]
-        storage.tpc_vote(txn)
-        return storage.tpc_finish(txn), oids
-    except BaseException:
-        storage.tpc_abort(txn)
-        raise
-
-
 def everything(storage):
     """All that `iterator` gives."""
     return [
@@ -81,10 +53,10 @@ def test_undo_log(wide):
     for number in range(120):
         oid = oids[number % 4]
         serials[oid] = commit(
-            wide, {oid: (serials[oid], b'%d' % number)}, user='u', description='d%d' % number,
+            wide, [(oid, serials[oid], b'%d' % number)], user='u', description='d%d' % number,
             extension={'kind': number % 10, 'number': number})
         tids.append(serials[oid])
-    commit(wide, {}, description='nothing to undo')
+    commit(wide, [], description='nothing to undo')
     newest = tids[::-1]
 
     def ids(*arguments):
@@ -109,7 +81,7 @@ def test_undo_log_right_after_a_commit(wide):
     oid = wide.new_oid()
     serial = ZERO
     for number in range(50):
-        serial = commit(wide, {oid: (serial, b'%d' % number)})
+        serial = commit(wide, [(oid, serial, b'%d' % number)])
         assert wide.undoLog(0, 1)[0]['id'] == serial
         assert wide.history(oid)[0]['tid'] == serial
         serial, oids = undo(wide, serial)
@@ -118,9 +90,9 @@ def test_undo_log_right_after_a_commit(wide):
 
 def test_history(wide):
     oid = wide.new_oid()
-    first = commit(wide, {oid: (ZERO, b'foo')}, user='me', extension={'n': 1})
-    second = commit(wide, {oid: (first, b'more')}, extension={'n': 2})
-    third = commit(wide, {oid: (second, None)})
+    first = commit(wide, [(oid, ZERO, b'foo')], user='me', extension={'n': 1})
+    second = commit(wide, [(oid, first, b'more')], extension={'n': 2})
+    third = commit(wide, [(oid, second, None)])
     entries = wide.history(oid, 10)
     assert [(entry['tid'], entry['serial'], entry['size']) for entry in entries] == [
         (third, third, 0), (second, second, 4), (first, first, 3)]
@@ -136,7 +108,7 @@ def test_history(wide):
 
 def test_undo_of_creation_and_of_deletion(wide):
     oid = wide.new_oid()
-    created = commit(wide, {oid: (ZERO, b'foo')})
+    created = commit(wide, [(oid, ZERO, b'foo')])
     undone, _ = undo(wide, created)
     with pytest.raises(POSKeyError):
         wide.load(oid)
@@ -144,7 +116,7 @@ def test_undo_of_creation_and_of_deletion(wide):
     redone, _ = undo(wide, undone)
     assert wide.load(oid) == (b'foo', redone)
     assert [entry['size'] for entry in wide.history(oid, 9)] == [3, 0, 3]
-    deleted = commit(wide, {oid: (redone, None)})
+    deleted = commit(wide, [(oid, redone, None)])
     with pytest.raises(POSKeyError):
         wide.load(oid)
     restored, _ = undo(wide, deleted)
@@ -162,9 +134,9 @@ def test_undo_of_creation_and_of_deletion(wide):
 
 def test_undo_of_what_changed_later(wide):
     oid = wide.new_oid()
-    created = commit(wide, {oid: (ZERO, zodb_pickle(MinPO(1)))})
-    changed = commit(wide, {oid: (created, zodb_pickle(MinPO(2)))})
-    commit(wide, {oid: (changed, zodb_pickle(MinPO(3)))})
+    created = commit(wide, [(oid, ZERO, zodb_pickle(MinPO(1)))])
+    changed = commit(wide, [(oid, created, zodb_pickle(MinPO(2)))])
+    commit(wide, [(oid, changed, zodb_pickle(MinPO(3)))])
     before = wide.lastTransaction()
     with pytest.raises(UndoError):
         # Nothing can merge two MinPO.
@@ -182,18 +154,18 @@ def test_undo_of_a_creation_is_never_resolved(wide):
     from ZODB.tests.ConflictResolution import PCounter
     oid = wide.new_oid()
     counter = PCounter()
-    created = commit(wide, {oid: (ZERO, zodb_pickle(counter))})
+    created = commit(wide, [(oid, ZERO, zodb_pickle(counter))])
     counter._value = 7
-    commit(wide, {oid: (created, zodb_pickle(counter))})
+    commit(wide, [(oid, created, zodb_pickle(counter))])
     with pytest.raises(UndoError):
         undo(wide, created)
 
 
 def test_several_undos_in_one_transaction(wide):
     oids = [wide.new_oid() for _ in range(10)]
-    tids = [commit(wide, {oid: (ZERO, b'0') for oid in oids})]
+    tids = [commit(wide, [(oid, ZERO, b'0') for oid in oids])]
     for number in range(1, 4):
-        tids.append(commit(wide, {oid: (tids[-1], b'%d' % number) for oid in oids}))
+        tids.append(commit(wide, [(oid, tids[-1], b'%d' % number) for oid in oids]))
     tid, changed = undo(wide, tids[3], tids[2])
     assert sorted(changed) == sorted(oids + oids)
     assert {wide.load(oid) for oid in oids} == {(b'1', tid)}
@@ -209,8 +181,8 @@ def test_conflict_while_undoing(wide_cluster, wide):
         counter._value = value
         return zodb_pickle(counter)
     oid = wide.new_oid()
-    first = commit(wide, {oid: (ZERO, counter(0))})
-    second = commit(wide, {oid: (first, counter(10))})
+    first = commit(wide, [(oid, ZERO, counter(0))])
+    second = commit(wide, [(oid, first, counter(10))])
     other = wide_cluster.storage()
     try:
         txn = TransactionMetaData()
@@ -221,7 +193,7 @@ def test_conflict_while_undoing(wide_cluster, wide):
 
         def drain(context):
             if not state:
-                state.append(commit(other, {oid: (second, counter(15))}))
+                state.append(commit(other, [(oid, second, counter(15))]))
             original(context)
         wide.app._drain = drain
         wide.undo(second, txn)
@@ -235,7 +207,7 @@ def test_conflict_while_undoing(wide_cluster, wide):
 
 def test_read_only(wide_cluster, wide):
     oid = wide.new_oid()
-    tid = commit(wide, {oid: (ZERO, b'x')}, description='written')
+    tid = commit(wide, [(oid, ZERO, b'x')], description='written')
     reader = wide_cluster.storage(read_only=True)
     try:
         assert reader.isReadOnly() is True
@@ -252,7 +224,7 @@ def test_read_only(wide_cluster, wide):
                 call()
         reader.tpc_abort(txn)
         # Invalidations come as usual.
-        tid = commit(wide, {oid: (tid, b'y')})
+        tid = commit(wide, [(oid, tid, b'y')])
         reader.sync()
         assert reader.load(oid) == (b'y', tid)
     finally:
@@ -268,10 +240,11 @@ def test_iterator(wide_cluster, wide):
     expected = []
     for number in range(250):
         chosen = [oids[(number * step) % 7] for step in (1, 2, 3)] if number % 7 else oids
-        changes = {oid: (serials[oid], b'%d' % number) for oid in chosen}
-        tid = commit(wide, changes, user='u%d' % number, extension={'number': number})
-        serials.update(dict.fromkeys(changes, tid))
-        expected.append((tid, b'u%d' % number, list(changes), b'%d' % number))
+        chosen = list(dict.fromkeys(chosen))
+        records = [(oid, serials[oid], b'%d' % number) for oid in chosen]
+        tid = commit(wide, records, user='u%d' % number, extension={'number': number})
+        serials.update(dict.fromkeys(chosen, tid))
+        expected.append((tid, b'u%d' % number, chosen, b'%d' % number))
 
     def seen(*bounds):
         return [
@@ -289,7 +262,7 @@ def test_iterator(wide_cluster, wide):
     other = wide_cluster.storage()
     try:
         iterator = other.iterator()
-        last = commit(wide, {oids[0]: (serials[oids[0]], b'last')})
+        last = commit(wide, [(oids[0], serials[oids[0]], b'last')])
         assert [txn.tid for txn in other.iterator()] == tids + [last]
         kept = list(iterator)
         assert [txn.tid for txn in kept] == tids
@@ -322,9 +295,9 @@ def test_record_iternext(wide):
     with pytest.raises(ValueError):
         wide.record_iternext()
     oids = [wide.new_oid() for _ in range(350)]
-    tid = commit(wide, {oid: (ZERO, oid[-2:]) for oid in oids})
+    tid = commit(wide, [(oid, ZERO, oid[-2:]) for oid in oids])
     deleted = set(oids[5:200:3]) | {oids[0], oids[-1]}
-    commit(wide, {oid: (tid, None) for oid in deleted})
+    commit(wide, [(oid, tid, None) for oid in deleted])
     expected = [oid for oid in oids if oid not in deleted]
 
     def seen(cookie=None):
@@ -349,7 +322,7 @@ def test_memory_of_iteration(wide_cluster, wide):
     oids = [wide.new_oid() for _ in range(32)]
     serial = ZERO
     for number in range(6):
-        serial = commit(wide, {oid: (serial, data + oid + p64(number)) for oid in oids})
+        serial = commit(wide, [(oid, serial, data + oid + p64(number)) for oid in oids])
     script = f'''
 import resource
 from neo.client.Storage import Storage
@@ -371,11 +344,11 @@ storage.close()
 def test_deletion_is_announced(wide_cluster, wide):
     """As zc.zodbdgc deletes: what other clients have in their caches goes."""
     oids = [wide.new_oid() for _ in range(5)]
-    tid = commit(wide, {oid: (ZERO, b'x') for oid in oids})
+    tid = commit(wide, [(oid, ZERO, b'x') for oid in oids])
     other = wide_cluster.storage()
     try:
         assert {other.load(oid) for oid in oids} == {(b'x', tid)}
-        deleted = commit(wide, {oid: (tid, None) for oid in oids[:3]})
+        deleted = commit(wide, [(oid, tid, None) for oid in oids[:3]])
         other.sync()
         for oid in oids[:3]:
             with pytest.raises(POSKeyError):
@@ -383,9 +356,9 @@ def test_deletion_is_announced(wide_cluster, wide):
             assert other.loadBefore(oid, deleted) == (b'x', tid, deleted)
         assert other.load(oids[3]) == (b'x', tid)
         # Not the current revision.
-        changed = commit(other, {oids[3]: (tid, b'y')})
+        changed = commit(other, [(oids[3], tid, b'y')])
         with pytest.raises(ConflictError):
-            commit(wide, {oids[3]: (tid, None)})
+            commit(wide, [(oids[3], tid, None)])
         assert wide.load(oids[3]) == (b'y', changed)
     finally:
         other.close()

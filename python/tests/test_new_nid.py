@@ -8,7 +8,7 @@ import subprocess
 from ZODB.utils import z64
 
 from cluster import Cluster, Node, free_ports, program
-from test_storage import commit
+from transactions import commit
 
 
 def new_nid(cluster, database):
@@ -22,7 +22,7 @@ def test_a_copy_gets_a_node_id_of_its_own():
     with Cluster(storages=2, partitions=4, replicas=1) as cluster:
         storage = cluster.storage(cache_size=0)
         records = [(storage.new_oid(), z64, os.urandom(100)) for _ in range(100)]
-        commit(storage, *records)
+        commit(storage, records)
         source = cluster.storage_nodes[1]
         result = new_nid(cluster, source.database)
         assert result.returncode == 1 and 'database is locked' in result.stderr, result
@@ -47,7 +47,7 @@ def test_a_copy_gets_a_node_id_of_its_own():
             cluster.wait_running()
             nodes = cluster.control('print', 'node', 'storage').stdout
             assert 'RUNNING' in next(line for line in nodes.splitlines() if 'S3' in line), nodes
-            commit(storage, (storage.new_oid(), z64, b'after'))
+            commit(storage, [(storage.new_oid(), z64, b'after')])
         finally:
             clone.stop()
         storage.close()

@@ -12,6 +12,7 @@ from ZODB.utils import p64, u64, z64
 
 from cluster import Cluster
 from databases import check_consistency, rows
+from transactions import commit
 
 from neo.client.app import Application
 
@@ -21,17 +22,6 @@ def cluster(request, tmp_path):
     options = {'storages': 2, 'partitions': 3, **getattr(request, 'param', {})}
     with Cluster(directory=tmp_path, **options) as cluster:
         yield cluster
-
-
-def commit(storage, records=(), deleted=(), tid=None):
-    txn = TransactionMetaData()
-    storage.tpc_begin(txn, tid)
-    for oid, serial, data in records:
-        storage.store(oid, serial, data, '', txn)
-    for oid, serial in deleted:
-        storage.deleteObject(oid, serial, txn)
-    storage.tpc_vote(txn)
-    return storage.tpc_finish(txn)
 
 
 def kept(databases):
@@ -61,10 +51,10 @@ def test_same_as_filestorage(seed, tmp_path):
         serials, alive, tids = {}, [], []
         for round_ in range(3):
             for _ in range(40):
-                records, deleted = [], []
+                records = []
                 for oid in randomness.sample(alive, min(len(alive), randomness.randrange(4))):
                     if randomness.random() < .15:
-                        deleted.append((oid, serials[oid]))
+                        records.append((oid, serials[oid], None))
                         alive.remove(oid)
                     else:
                         records.append((oid, serials[oid], b'%d' % randomness.randrange(1 << 30)))
@@ -72,9 +62,9 @@ def test_same_as_filestorage(seed, tmp_path):
                     oid = storage.new_oid()
                     records.append((oid, z64, b'new'))
                     alive.append(oid)
-                tid = commit(storage, records, deleted)
-                assert commit(peer, records, deleted, tid) == tid
-                serials.update((record[0], tid) for record in records + deleted)
+                tid = commit(storage, records)
+                assert commit(peer, records, tid=tid) == tid
+                serials.update((record[0], tid) for record in records)
                 tids.append(tid)
             pack_tid = randomness.choice(tids[-40:])
             order = storage.app.pack(pack_tid)
@@ -105,7 +95,7 @@ def test_whole_partial_and_deleted(cluster):
     first = commit(storage, [(oid, z64, b'1') for oid in oids])
     second = commit(storage, [(oid, first, b'2') for oid in oids[1:]])
     third = commit(storage, [(oid, second, b'3') for oid in oids[2:]])
-    gone = commit(storage, deleted=[(oids[6], third)])
+    gone = commit(storage, [(oids[6], third, None)])
     # A partial pack, of oids that are not sorted and one that does not exist.
     storage.app.pack(second, [oids[3], storage.new_oid(), oids[1]])
     for oid in oids[1], oids[3]:

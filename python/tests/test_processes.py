@@ -13,7 +13,7 @@ from transaction.interfaces import TransientError
 
 from cluster import Cluster
 from neo.client.exception import NEOStorageClosed
-from test_history import commit, undo
+from transactions import commit, undo
 
 ZERO = bytes(8)
 
@@ -40,7 +40,7 @@ def interrupted(call, delay=0.3):
 
 def test_interrupt_while_a_lock_is_awaited(cluster, storage, interruptible):
     oid = storage.new_oid()
-    tid = commit(storage, {oid: (ZERO, b'0')})
+    tid = commit(storage, [(oid, ZERO, b'0')])
     holder = TransactionMetaData()
     storage.tpc_begin(holder)
     storage.store(oid, tid, b'1', '', holder)
@@ -55,12 +55,12 @@ def test_interrupt_while_a_lock_is_awaited(cluster, storage, interruptible):
             other.tpc_abort(waiting)
             # No answer is left for what comes next.
             new = other.new_oid()
-            serial = commit(other, {new: (ZERO, b'new')})
+            serial = commit(other, [(new, ZERO, b'new')])
             assert other.load(new) == (b'new', serial)
         last = storage.tpc_finish(holder)
         other.sync()
         assert other.load(oid) == (b'1', last)
-        commit(other, {oid: (last, b'3')})
+        commit(other, [(oid, last, b'3')])
     finally:
         other.close()
 
@@ -68,7 +68,7 @@ def test_interrupt_while_a_lock_is_awaited(cluster, storage, interruptible):
 def test_interrupts_anywhere(storage, interruptible):
     """Ctrl-C at random moments of all kinds of calls: each time, the next ones are right."""
     oids = [storage.new_oid() for _ in range(50)]
-    serial = commit(storage, {oid: (ZERO, b'0') for oid in oids})
+    serial = commit(storage, [(oid, ZERO, b'0') for oid in oids])
     draw = random.Random(1)
     count = lost = 0
     for number in range(40):
@@ -79,7 +79,7 @@ def test_interrupts_anywhere(storage, interruptible):
                 deadline = time.monotonic() + 5
                 while time.monotonic() < deadline:
                     count += 1
-                    serial = commit(storage, {oid: (serial, b'%d' % count) for oid in oids})
+                    serial = commit(storage, [(oid, serial, b'%d' % count) for oid in oids])
                     storage._cache.clear()
                     for oid in oids:
                         storage.load(oid)
@@ -111,12 +111,12 @@ def test_close_while_all_kinds_of_calls_are_made(cluster):
     storage = cluster.storage(cache_size=0)
     oid = storage.new_oid()
     # Another object, for there is always one.
-    serial = commit(storage, {oid: (ZERO, b'0')})
-    commit(storage, {storage.new_oid(): (ZERO, b'0')})
+    serial = commit(storage, [(oid, ZERO, b'0')])
+    commit(storage, [(storage.new_oid(), ZERO, b'0')])
     calls = [
         lambda: list(map(list, storage.iterator())), lambda: storage.undoLog(0, 10), lambda: storage.history(oid, 5),
         lambda: storage.record_iternext(), lambda: undo(storage, serial), lambda: storage.sync(),
-        lambda: storage.load(oid), lambda: commit(storage, {storage.new_oid(): (ZERO, b'new')}),
+        lambda: storage.load(oid), lambda: commit(storage, [(storage.new_oid(), ZERO, b'new')]),
     ]
     results = []
 
@@ -147,7 +147,7 @@ def test_close_while_all_kinds_of_calls_are_made(cluster):
 def test_fork_while_threads_work(cluster, storage):
     """Whatever the locks that other threads have at that moment, the child has a fresh client."""
     oid = storage.new_oid()
-    tid = commit(storage, {oid: (ZERO, b'0')})
+    tid = commit(storage, [(oid, ZERO, b'0')])
     begun = TransactionMetaData()
     storage.tpc_begin(begun)
     stop = threading.Event()
@@ -156,7 +156,7 @@ def test_fork_while_threads_work(cluster, storage):
         while not stop.is_set():
             storage._cache.clear()
             storage.load(oid)
-            commit(storage, {storage.new_oid(): (ZERO, b'new')})
+            commit(storage, [(storage.new_oid(), ZERO, b'new')])
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -171,7 +171,7 @@ def test_fork_while_threads_work(cluster, storage):
                     try:
                         storage.store(oid, tid, b'1', '', begun)
                     except StorageTransactionError:
-                        commit(storage, {storage.new_oid(): (ZERO, b'child')})
+                        commit(storage, [(storage.new_oid(), ZERO, b'child')])
                         assert storage.undoLog(0, 1)
                         status = 0
                 finally:
@@ -192,9 +192,9 @@ def test_logs_while_a_replica_is_lost():
     with Cluster(storages=2, partitions=3, replicas=1) as cluster:
         storage = cluster.storage()
         oid = storage.new_oid()
-        tids = [commit(storage, {oid: (ZERO, b'0')})]
+        tids = [commit(storage, [(oid, ZERO, b'0')])]
         for number in range(30):
-            tids.append(commit(storage, {oid: (tids[-1], b'%d' % number)}))
+            tids.append(commit(storage, [(oid, tids[-1], b'%d' % number)]))
         iterator = storage.iterator()
         first = [next(iterator).tid for _ in range(3)]
         cluster.storage_nodes[0].kill()
@@ -217,7 +217,7 @@ def test_failure_names_the_node(cluster):
     """A partition without storage: the error says where it is."""
     storage = cluster.storage(wait_timeout=1)
     oid = storage.new_oid()
-    commit(storage, {oid: (ZERO, b'0')})
+    commit(storage, [(oid, ZERO, b'0')])
     storage._cache.clear()
     for node in cluster.master_nodes + cluster.storage_nodes:
         node.kill()

@@ -22,34 +22,9 @@ from ZODB.utils import p64, u64, z64
 from cluster import Cluster
 from neo.client.exception import NEOStorageClosed, NEOStorageError, NEOStorageUnavailable
 from neo.client.Storage import Storage
+from transactions import commit, eventually, until_it_works
 
 MAXIMUM = b'\x7f' + b'\xff' * 7
-
-
-def commit(storage, *records, callback=None):
-    """Stores (oid, serial, data) in one transaction."""
-    txn = TransactionMetaData('user', 'description', {'key': 'value'})
-    storage.tpc_begin(txn)
-    try:
-        for oid, serial, data in records:
-            storage.store(oid, serial, data, '', txn)
-        storage.tpc_vote(txn)
-        return storage.tpc_finish(txn, callback)
-    except BaseException:
-        storage.tpc_abort(txn)
-        raise
-
-
-def until_it_works(function, seconds=30):
-    """Tries again as long as the errors say that it may help."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return function()
-        except TransientError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 class InThread(threading.Thread):
@@ -83,7 +58,7 @@ def test_records_come_back_as_they_were(cluster, compress):
     storage, other = cluster.storage(compress=compress), cluster.storage(cache_size=0)
     records = [b'', b'x', b'\0' * 100_000, os.urandom(100_000), os.urandom(1 << 24)]
     oids = [storage.new_oid() for _ in records]
-    tid = commit(storage, *((oid, z64, data) for oid, data in zip(oids, records)))
+    tid = commit(storage, [(oid, z64, data) for oid, data in zip(oids, records)])
     other.sync()
     for oid, data in zip(oids, records):
         for reader in storage, storage, other:
@@ -97,14 +72,14 @@ def test_records_come_back_as_they_were(cluster, compress):
 def test_data_may_be_any_buffer(storage):
     for data in bytearray(b'abc'), memoryview(b'abc'):
         oid = storage.new_oid()
-        commit(storage, (oid, z64, data))
+        commit(storage, [(oid, z64, data)])
         assert storage.load(oid)[0] == b'abc'
 
 
 def test_edges_of_revisions(storage, cluster):
     oid = storage.new_oid()
-    first = commit(storage, (oid, z64, b'1'))
-    second = commit(storage, (oid, first, b'2'))
+    first = commit(storage, [(oid, z64, b'1')])
+    second = commit(storage, [(oid, first, b'2')])
     other = cluster.storage()
     for reader in storage, other, other:
         assert reader.loadBefore(oid, first) is None
@@ -135,7 +110,7 @@ def test_unknown_objects_and_wrong_arguments(storage):
 
 def test_deleted_object(storage, cluster):
     oid = storage.new_oid()
-    first = commit(storage, (oid, z64, b'1'))
+    first = commit(storage, [(oid, z64, b'1')])
     txn = TransactionMetaData()
     storage.tpc_begin(txn)
     storage.deleteObject(oid, first, txn)
@@ -154,8 +129,8 @@ def test_deleted_object(storage, cluster):
 def test_huge_record_is_refused_locally(storage):
     oid = storage.new_oid()
     with pytest.raises(StorageError):
-        commit(storage, (oid, z64, os.urandom(66 << 20)))
-    tid = commit(storage, (oid, z64, b'small'))
+        commit(storage, [(oid, z64, os.urandom(66 << 20))])
+    tid = commit(storage, [(oid, z64, b'small')])
     assert storage.load(oid) == (b'small', tid)
 
 
@@ -187,8 +162,8 @@ def test_finish_votes_by_itself(storage):
 
 def test_check_of_a_read(storage):
     read, written = storage.new_oid(), storage.new_oid()
-    first = commit(storage, (read, z64, b'1'), (written, z64, b'1'))
-    second = commit(storage, (read, first, b'2'))
+    first = commit(storage, [(read, z64, b'1'), (written, z64, b'1')])
+    second = commit(storage, [(read, first, b'2')])
     for serial, is_current in (first, False), (second, True):
         txn = TransactionMetaData()
         storage.tpc_begin(txn)
@@ -206,14 +181,14 @@ def test_check_of_a_read(storage):
 
 def test_conflict_that_nothing_resolves(storage):
     oid = storage.new_oid()
-    first = commit(storage, (oid, z64, b'1'))
-    second = commit(storage, (oid, first, b'2'))
+    first = commit(storage, [(oid, z64, b'1')])
+    second = commit(storage, [(oid, first, b'2')])
     with pytest.raises(ConflictError) as raised:
-        commit(storage, (oid, first, b'3'))
+        commit(storage, [(oid, first, b'3')])
     assert raised.value.oid == oid
     assert raised.value.serials == (second, first)
     assert storage.load(oid) == (b'2', second)
-    assert commit(storage, (oid, second, b'4')) > second
+    assert commit(storage, [(oid, second, b'4')]) > second
 
 
 def test_callback_that_fails(storage):
@@ -226,12 +201,12 @@ def test_callback_that_fails(storage):
 
     seen, oid = [], storage.new_oid()
     with pytest.raises(Surprise):
-        commit(storage, (oid, z64, b'1'), callback=callback)
+        commit(storage, [(oid, z64, b'1')], callback=callback)
     (tid, _), = seen
     # It is committed all the same, and the client goes on.
     assert storage.lastTransaction() == tid
     assert storage.load(oid) == (b'1', tid)
-    assert commit(storage, (oid, tid, b'2')) > tid
+    assert commit(storage, [(oid, tid, b'2')]) > tid
 
 
 def test_commit_while_another_thread_is_told_of_its_own(storage):
@@ -244,15 +219,15 @@ def test_commit_while_another_thread_is_told_of_its_own(storage):
             is_told.set()
             time.sleep(0.3)
 
-        first = InThread(lambda: commit(storage, (oids[0], z64, b'1'), callback=slow))
+        first = InThread(lambda: commit(storage, [(oids[0], z64, b'1')], callback=slow))
         assert is_told.wait(10)
-        second = InThread(lambda: commit(storage, (oids[1], z64, b'2')))
+        second = InThread(lambda: commit(storage, [(oids[1], z64, b'2')]))
         assert second.result(10) > first.result(10)
 
 
 def test_explicit_tid(storage):
     oid, txn = storage.new_oid(), TransactionMetaData()
-    tid = p64(u64(commit(storage, (oid, z64, b'1'))) + 3)
+    tid = p64(u64(commit(storage, [(oid, z64, b'1')])) + 3)
     storage.tpc_begin(txn, tid)
     storage.store(oid, storage.getTid(oid), b'2', '', txn)
     storage.tpc_vote(txn)
@@ -262,7 +237,7 @@ def test_explicit_tid(storage):
 
 def test_read_only(cluster, storage):
     oid = storage.new_oid()
-    commit(storage, (oid, z64, b'1'))
+    commit(storage, [(oid, z64, b'1')])
     reader = cluster.storage(read_only=True)
     assert reader.isReadOnly() is True
     assert reader.load(oid)[0] == b'1'
@@ -356,7 +331,7 @@ def test_sync_sees_what_another_client_finished(cluster):
     writer, reader = cluster.storage(), cluster.storage()
     oid, serial = writer.new_oid(), z64
     for index in range(50):
-        serial = commit(writer, (oid, serial, str(index).encode()))
+        serial = commit(writer, [(oid, serial, str(index).encode())])
         reader.sync()
         assert reader.lastTransaction() >= serial
         assert reader.load(oid)[1] == serial
@@ -419,14 +394,14 @@ def test_master_restarts(cluster):
 def test_storages_restart(cluster):
     storage = cluster.storage(cache_size=0)
     oids = [storage.new_oid() for _ in range(6)]
-    serial = commit(storage, *((oid, z64, oid) for oid in oids))
+    serial = commit(storage, [(oid, z64, oid) for oid in oids])
     for node in cluster.storage_nodes:
         node.kill()
         node.start()
         cluster.wait_running()
         for oid in oids:
             assert until_it_works(lambda: storage.load(oid)) == (oid, serial)
-    txn = until_it_works(lambda: commit(storage, *((oid, serial, b'2') for oid in oids)))
+    txn = until_it_works(lambda: commit(storage, [(oid, serial, b'2') for oid in oids]))
     assert storage.getTid(oids[0]) == txn
     storage.close()
 
@@ -434,7 +409,7 @@ def test_storages_restart(cluster):
 def test_everything_is_there_after_a_full_restart(cluster):
     storage = cluster.storage()
     oid = storage.new_oid()
-    tid = commit(storage, (oid, z64, b'kept'))
+    tid = commit(storage, [(oid, z64, b'kept')])
     storage.close()
     cluster.stop()
     cluster.start()
@@ -451,13 +426,6 @@ def state_of(cluster, node):
     return line
 
 
-def eventually(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def replicated():
     cluster = Cluster(storages=2, partitions=3, replicas=1)
@@ -471,14 +439,14 @@ def test_one_of_two_replicas_is_enough(replicated):
     """What was committed without it is not read from the one that comes back."""
     storage = replicated.storage(cache_size=0)
     oids = [storage.new_oid() for _ in range(6)]
-    serial = commit(storage, *((oid, z64, b'1') for oid in oids))
+    serial = commit(storage, [(oid, z64, b'1') for oid in oids])
     for node in replicated.storage_nodes[1], replicated.storage_nodes[1]:
         node.kill()
         eventually(lambda: 'DOWN' in state_of(replicated, node))
         assert replicated.state() == 'RUNNING'
         for oid in oids:
             assert storage.load(oid) == (b'1', serial)
-        serial = until_it_works(lambda: commit(storage, *((oid, serial, b'1') for oid in oids)))
+        serial = until_it_works(lambda: commit(storage, [(oid, serial, b'1') for oid in oids]))
         node.start()
         replicated.wait_running()
         other = replicated.storage(cache_size=0)
@@ -486,7 +454,7 @@ def test_one_of_two_replicas_is_enough(replicated):
             for oid in oids:
                 assert until_it_works(lambda: reader.load(oid)) == (b'1', serial)
         other.close()
-    serial = commit(storage, *((oid, serial, b'2') for oid in oids))
+    serial = commit(storage, [(oid, serial, b'2') for oid in oids])
     assert storage.load(oids[0]) == (b'2', serial)
     storage.close()
 
@@ -497,10 +465,10 @@ def test_a_replica_that_missed_commits_does_not_start_alone(replicated, master_t
     complete, late = replicated.storage_nodes
     storage = replicated.storage(cache_size=0)
     oid = storage.new_oid()
-    serial = commit(storage, (oid, z64, b'1'))
+    serial = commit(storage, [(oid, z64, b'1')])
     late.kill()
     eventually(lambda: 'DOWN' in state_of(replicated, late))
-    serial = until_it_works(lambda: commit(storage, (oid, serial, b'2')))
+    serial = until_it_works(lambda: commit(storage, [(oid, serial, b'2')]))
     complete.kill()
     if master_too:
         replicated.master_nodes[0].kill()
@@ -566,7 +534,7 @@ def test_interrupt_while_waiting(interruptible):
 def test_close_while_threads_work(cluster):
     storage = cluster.storage(cache_size=0)
     oid = storage.new_oid()
-    commit(storage, (oid, z64, b'1'))
+    commit(storage, [(oid, z64, b'1')])
     barrier = threading.Barrier(11)
 
     def work(index):
@@ -577,7 +545,7 @@ def test_close_while_threads_work(cluster):
                     storage.load(oid)
                 else:
                     new = storage.new_oid()
-                    commit(storage, (new, z64, b'new'))
+                    commit(storage, [(new, z64, b'new')])
 
     threads = [InThread(work, index) for index in range(10)]
     barrier.wait()

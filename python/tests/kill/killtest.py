@@ -39,9 +39,9 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
 from cluster import Cluster  # noqa: E402
 from databases import check_consistency, rows  # noqa: E402
+from transactions import commit  # noqa: E402
 
 from BTrees.Length import Length  # noqa: E402
-from ZODB.Connection import TransactionMetaData  # noqa: E402
 from ZODB.POSException import POSKeyError, StorageError  # noqa: E402
 from ZODB.tests.StorageTestBase import zodb_pickle, zodb_unpickle  # noqa: E402
 from ZODB.utils import p64, u64, z64  # noqa: E402
@@ -68,19 +68,6 @@ def snapshot_of(storage):
             raise POSKeyError(oid)
         return found[:2]
     return load
-
-
-def commit(storage, records):
-    txn = TransactionMetaData()
-    storage.tpc_begin(txn)
-    try:
-        for oid, serial, data in records:
-            storage.store(oid, serial, data, '', txn)
-        storage.tpc_vote(txn)
-        return storage.tpc_finish(txn)
-    except BaseException:
-        storage.tpc_abort(txn)
-        raise
 
 
 def content(writer, number):
