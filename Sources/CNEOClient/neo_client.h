@@ -122,6 +122,9 @@ typedef struct {
  *   cache_size             bytes of the record cache; 0 for none; default 20971520
  *   read_only              "1" or "0" (default)
  *   ignore_wrong_checksum  "1" or "0" (default)
+ *   cache_file             path of a file that keeps the record cache until the program starts again. It is read here and
+ *                          written by neo_client_close and now and then; programs can share it. What the cluster does not
+ *                          confirm is not used. Not together with ignore_wrong_checksum
  *   dynamic_master_list    path of the file that keeps the known masters
  *   ca, cert, key          paths of PEM files: all three or none
  *   wait_timeout           seconds (a decimal fraction is accepted) that a call waits for a master; default: for ever
@@ -449,6 +452,8 @@ typedef struct {
 
 neo_error *neo_cache_get_statistics(neo_client *client, neo_cache_statistics *statistics);
 neo_error *neo_cache_clear(neo_client *client);
+/* [blocks, for the disk] Writes the cache file now, if there is one. A failure is logged. */
+void neo_cache_save(neo_client *client);
 
 enum {
     NEO_NODE_MASTER = 0,

@@ -14,6 +14,9 @@ public struct ClientConfiguration: Sendable {
     public var ignoresWrongChecksum: Bool
     /// How long an operation waits for a master before it fails; nil: for ever (`spec/client.md §19.8`).
     public var waitTimeoutMilliseconds: UInt64?
+    /// The file that keeps the record cache until the program starts again; nil: none. Several processes can name the same
+    /// one: each begins with what the last one left, and replaces it. It is not used with ``ignoresWrongChecksum``.
+    public var cacheFile: String?
     /// How long a read waits for a partition that no storage serves (`spec/client.md §20.21`).
     public var unavailablePartitionMilliseconds: UInt64 = 30_000
 

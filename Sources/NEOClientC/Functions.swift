@@ -216,6 +216,11 @@ public func cacheClear(_ client: OpaquePointer?) -> UnsafeMutablePointer<neo_err
     attempt { () throws(ClientError) in try required(ClientHandle.of(client)).clearCache() }
 }
 
+@_cdecl("neo_cache_save")
+public func cacheSave(_ client: OpaquePointer?) {
+    ClientHandle.of(client)?.saveCache()
+}
+
 @_cdecl("neo_nodes")
 public func nodes(
     _ client: OpaquePointer?,

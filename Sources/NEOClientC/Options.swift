@@ -29,6 +29,7 @@ extension ClientConfiguration {
             case "cache_size":
                 guard let bytes = Int(option.value), bytes >= 0 else { throw wrong(option, "a number of bytes") }
                 cacheBytes = bytes
+            case "cache_file": cacheFile = option.value
             case "read_only", "ignore_wrong_checksum":
                 guard option.value == "0" || option.value == "1" else { throw wrong(option, "0 or 1") }
                 if option.name == "read_only" {
@@ -46,6 +47,10 @@ extension ClientConfiguration {
             default:
                 throw ClientError(.invalidArgument, "unknown option \(option.name)")
             }
+        }
+        if cacheFile != nil, ignoresWrongChecksum {
+            // A damaged record would be damaged for ever.
+            throw ClientError(.invalidArgument, "option cache_file: not possible with ignore_wrong_checksum")
         }
         guard let masters else { throw ClientError(.invalidArgument, "option master_nodes: required") }
         guard let cluster, !cluster.isEmpty else { throw ClientError(.invalidArgument, "option name: required") }

@@ -46,7 +46,10 @@ public final class Client: Sendable {
     let finishing = Finishing()
     private let lastTransactionID = Atomic<UInt64>(0)
     private let interrupted: (@Sendable () -> Bool)?
+    private let cacheKeeper: CacheKeeper?
 
+    /// Reads the cache file, if there is one.
+    ///
     /// - Parameters:
     ///   - deliver: told before ``lastTransaction()`` shows what it is about. It must not call the client.
     ///   - interrupted: asked about every 100 ms by each thread that waits; true: the call ends in `interrupted`.
@@ -60,8 +63,11 @@ public final class Client: Sendable {
         self.configuration = configuration
         self.interrupted = interrupted
         let finishing = finishing
+        let cacheFile = configuration.ignoresWrongChecksum ? nil : configuration.cacheFile
+        var core = ClientCore(configuration: configuration)
+        if let path = cacheFile, let saved = CacheKeeper.read(path, configuration, log: log) { core.restore(saved) }
         host = try BlockingHost(
-            core: ClientCore(configuration: configuration),
+            core: core,
             seed: UInt64.random(in: 0...UInt64.max),
             deliver: { delivery in
                 switch delivery {
@@ -74,15 +80,24 @@ public final class Client: Sendable {
             },
             log: log
         )
+        cacheKeeper = cacheFile.map { [host] in
+            CacheKeeper(path: $0, cluster: configuration.cluster, host: host, log: log)
+        }
+        cacheKeeper?.start()
     }
 
-    deinit { host.close { core, context in core.close(&context) } }
+    deinit { close() }
 
-    /// Closes the connections; calls in progress fail with `closed`. Once it has returned nothing is delivered any more.
+    /// Closes the connections; calls in progress fail with `closed`. Once it has returned nothing is delivered any more,
+    /// and the cache file is written.
     /// - Returns: false, and nothing is done, if called by a delivery.
     @discardableResult
     public func close() -> Bool {
-        host.close { core, context in core.close(&context) }
+        let snapshot = cacheKeeper?.snapshot
+        guard host.close({ core, context in core.close(&context) }) else { return false }
+        cacheKeeper?.stop()
+        if let snapshot { cacheKeeper?.write(snapshot) }
+        return true
     }
 
     /// In a child process: closes the descriptors of the parent, and nothing else.
@@ -191,6 +206,9 @@ public final class Client: Sendable {
     public func clearCache() throws(ClientError) {
         try look { $0.clearCache() }
     }
+
+    /// Writes the cache file now, if there is one. A failure is logged.
+    public func saveCache() { cacheKeeper?.save() }
 
     /// The nodes of a type that the client knows.
     public func knownNodes(_ type: NodeType) throws(ClientError) -> [NodeRecord] {

@@ -43,12 +43,14 @@ public struct RecordCache: Sendable {
     public private(set) var bytes = 0
     public private(set) var hits = 0
     public private(set) var misses = 0
+    /// Bytes that were ever added, their overhead included; not by ``restore(_:)``.
+    public internal(set) var addedBytes = 0
 
-    private var entries: [Entry] = []
+    private(set) var entries: [Entry] = []
     private var free: [Int] = []
     /// The entry with the greatest serial of each object.
     private var newest: [OID: Int] = [:]
-    private var queues: [Queue] = [Queue(), Queue()]
+    private(set) var queues: [Queue] = [Queue(), Queue()]
 
     public init(maximumBytes: Int, lifeTime: Int = 10_000, maximumHistoryCount: Int = 100_000) {
         self.maximumBytes = maximumBytes
@@ -110,7 +112,8 @@ public struct RecordCache: Sendable {
     }
 
     /// Adds a revision.
-    public mutating func store(_ oid: OID, _ data: ByteBuffer, serial: TID, next: TID?) {
+    /// - Parameter useCount: how often it was used before it comes here.
+    public mutating func store(_ oid: OID, _ data: ByteBuffer, serial: TID, next: TID?, useCount: Int = 0) {
         let cost = data.readableBytes + Self.entryBytes
         guard cost <= maximumBytes, data.readableBytes < maximumBytes else { return }
         let data = Self.compacted(data)
@@ -131,13 +134,13 @@ public struct RecordCache: Sendable {
         // What is known of the neighbours bounds the interval: entries never overlap.
         var next = next
         if let above { next = min(next ?? entries[above].serial, entries[above].serial) }
-        var counter = 0
+        var counter = useCount
         var older = below
         if let below {
             if entries[below].next.map({ $0 > serial }) ?? true { entries[below].next = serial }
             if next == nil {
                 // The new current revision takes the place of the previous one in the statistics.
-                counter = entries[below].counter
+                counter = max(counter, entries[below].counter)
                 if entries[below].data == nil {
                     older = entries[below].older
                     remove(below)
@@ -165,6 +168,7 @@ public struct RecordCache: Sendable {
     private mutating func put(_ data: ByteBuffer, at index: Int) {
         entries[index].data = data
         bytes += data.readableBytes + Self.entryBytes
+        addedBytes += data.readableBytes + Self.entryBytes
         access(index)
         var level = 1
         while bytes > maximumBytes, level < queues.count {
@@ -194,7 +198,9 @@ public struct RecordCache: Sendable {
     }
 
     public mutating func removeAll() {
+        let addedBytes = addedBytes
         self = RecordCache(maximumBytes: maximumBytes, lifeTime: lifeTime, maximumHistoryCount: maximumHistoryCount)
+        self.addedBytes = addedBytes
     }
 
     // MARK: Queues

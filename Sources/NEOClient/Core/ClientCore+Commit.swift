@@ -140,6 +140,7 @@ extension ClientCore {
             if case .checked = written.content { continue }
             cache.invalidate(oid, tid)
             loading[oid]?.invalidations.append(tid)
+            savedRecordChanged(oid)
             if case .data(let data) = written.content { cache.store(oid, data, serial: tid, next: nil) }
         }
         lastTID = max(tid, lastTID ?? .zero)

@@ -145,6 +145,7 @@ extension ClientCore {
     /// Forgets all the records.
     public mutating func clearCache() {
         cache.removeAll()
+        savedCache = nil
     }
 
     /// The nodes of a type that the client knows: what the last master said, and the masters of the configuration.

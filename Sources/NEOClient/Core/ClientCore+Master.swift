@@ -114,6 +114,7 @@ extension ClientCore {
         context.log(.info, "connected to the primary master \(connections[id]?.peer.description ?? "?")")
         let tasks = waitingForMaster
         waitingForMaster = []
+        checkSavedCache(&context)
         for task in tasks {
             if isTruncated, case .read(let read) = task, reads[read]?.isLoad ?? false {
                 endRead(read, .failure(ClientError(.primaryMasterLost, "the database was truncated")), &context)
@@ -321,6 +322,7 @@ extension ClientCore {
         for oid in invalidation.oids {
             cache.invalidate(oid, tid)
             loading[oid]?.invalidations.append(tid)
+            savedRecordChanged(oid)
         }
         self.lastTID = tid
         deliver(.invalidate(tid, invalidation.oids), then: tid)

@@ -15,6 +15,8 @@ struct Read: Sendable {
         /// The request at this index of a ``ReadBatch``.
         case batch(OperationID, Int)
         case finish(OperationID)
+        /// A question about the records of an earlier process.
+        case savedCache(attempt: Int)
     }
 
     var request: ReadRequest
@@ -210,6 +212,7 @@ extension ClientCore {
         case .load(let oid): loadEnded(oid, answer, &context)
         case .finish(let operation): finalTIDFromStorage(operation, answer, &context)
         case .batch(let operation, let index): readOfBatchEnded(operation, index, answer)
+        case .savedCache(let attempt): savedCacheAnswered(attempt, answer, &context)
         }
     }
 
@@ -220,7 +223,8 @@ extension ClientCore {
             guard let entry = loading.removeValue(forKey: oid) else { return }
             for waiter in entry.waiters { if let operation = waiter.operation { fail(operation, error) } }
         case .batch(let operation, let index): readOfBatchEnded(operation, index, .failure(error))
-        case .finish: break
+        // The next connection to a master begins the check again.
+        case .finish, .savedCache: break
         }
     }
 }

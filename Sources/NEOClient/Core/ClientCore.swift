@@ -120,6 +120,8 @@ public struct ClientCore: CallableCore {
 
     // Reading.
     public internal(set) var cache: RecordCache
+    /// What an earlier process knew, until it is checked.
+    var savedCache: SavedCacheCheck?
     var loading: [OID: Loading] = [:]
     /// Loads that could see a transaction that is not delivered yet.
     var undeliveredLoads: [LoadRequest] = []

@@ -72,6 +72,7 @@ class Application(History, PackMixin):
     def __init__(
         self, master_nodes, name, compress=None, logfile=None, ca=None, cert=None, key=None, cache_size=None,
         read_only=False, ignore_wrong_checksum=False, dynamic_master_list=None, wait_timeout=None, pack_wait=False,
+        cache_file=None,
     ):
         credentials = ca, cert, key
         if any(credentials) and not all(credentials):
@@ -100,6 +101,7 @@ class Application(History, PackMixin):
             'dynamic_master_list': dynamic_master_list,
             'ca': ca, 'cert': cert, 'key': key,
             'wait_timeout': wait_timeout,
+            'cache_file': None if cache_file is None else os.path.abspath(cache_file),
         }
         self._options = {key: os.fsencode(str(value)) for key, value in options.items() if value is not None}
         self._lock = threading.Lock()
@@ -147,6 +149,8 @@ class Application(History, PackMixin):
         self._finalizer.detach()
         lib.neo_client_abandon(self._client)
         database = self._deliveries.database
+        # The parent goes on with it.
+        self._options.pop('cache_file', None)
         self._lock = threading.Lock()
         self._open()
         self._deliveries.database = database
@@ -453,6 +457,10 @@ class Cache:
 
     def clear(self):
         check(lib.neo_cache_clear(self._app._client))
+
+    def save(self):
+        """Writes the file that keeps the cache, as `close` does, if there is one."""
+        lib.neo_cache_save(self._app._client)
 
     def statistics(self):
         """{'maximum_bytes', 'bytes', 'record_count', 'hit_count', 'miss_count'}"""

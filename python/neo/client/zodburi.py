@@ -8,7 +8,7 @@ import ZODB.config
 
 _OPTIONS = (
     'compress', 'read-only', 'logfile', 'cache-size', 'dynamic_master_list', 'ignore-wrong-checksum',
-    'ca', 'cert', 'key', 'wait-timeout', 'pack-wait', 'blob-dir', 'blob-cache-size', 'blob-cache-size-check',
+    'ca', 'cert', 'key', 'wait-timeout', 'cache-file', 'pack-wait', 'blob-dir', 'blob-cache-size', 'blob-cache-size-check',
     'shared-blob-dir',
 )
 _CREDENTIALS = {'ca': 'NEO_CA', 'cert': 'NEO_CERT', 'key': 'NEO_KEY'}
