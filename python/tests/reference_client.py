@@ -8,12 +8,14 @@
     history NAME  prints the TIDs and descriptions of the revisions of the counter
     pack          packs everything that is not current
     iterate       prints a digest of each transaction
+    classes       prints how many records of each class there are
 """
 
 import hashlib
 import sys
 import threading
 import time
+from collections import Counter
 
 import transaction
 from BTrees.Length import Length
@@ -21,6 +23,7 @@ from BTrees.OOBTree import OOBTree
 from persistent.mapping import PersistentMapping
 from ZODB import DB
 from ZODB.POSException import ConflictError
+from ZODB.utils import get_pickle_metadata
 
 from neo.client.Storage import Storage
 
@@ -124,11 +127,18 @@ def iterate(db):
               sorted(record.extension.items()) if record.extension else [], objects)
 
 
+def classes(db):
+    counts = Counter(
+        '%s.%s' % get_pickle_metadata(item.data) for record in db.storage.iterator() for item in record if item.data)
+    for name in sorted(counts):
+        print(name, counts[name])
+
+
 def main(masters, name, action, *arguments):
     db = DB(Storage(masters, name))
     try:
         {'fill': fill, 'check': check, 'add': add, 'count': count_, 'undo': undo, 'history': history, 'pack': pack,
-         'iterate': iterate}[action](db, *arguments)
+         'iterate': iterate, 'classes': classes}[action](db, *arguments)
     finally:
         db.close()
 

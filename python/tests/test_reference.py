@@ -4,9 +4,12 @@
 import itertools
 import time
 from collections import Counter
+from contextlib import closing
 
 import pytest
+from ZODB.POSException import POSKeyError
 
+import blobs
 from cluster import Cluster
 from databases import check_consistency, rows
 from reference import DIRECTORY, reference_control, run_client, use_ours, use_reference
@@ -129,6 +132,44 @@ def test_undo_and_logs(names):
         for words in ('history', 'a'), ('iterate',):
             ours, reference = (run_client(cluster, client, *words) for client in (OURS, REFERENCE))
             assert ours == reference and ours.count('\n') > 9, words
+
+
+@pytest.mark.parametrize('names', CLUSTERS.values(), ids=CLUSTERS)
+def test_blobs(names, tmp_path):
+    """Nodes of the reference serve what our clients keep of blobs; its clients load the records, and see the chunks."""
+    with make(names) as cluster:
+        run_client(cluster, REFERENCE, 'fill', 'a')
+
+        def opened(name):
+            return closing(cluster.storage(blob_dir=str(tmp_path / name)))
+        with opened('writer') as storage:
+            others = blobs.raw_objects(storage)
+            oid, deleted = storage.new_oid(), storage.new_oid()
+            first = blobs.commit(
+                storage, (oid, blobs.ZERO, blobs.content(3 * blobs.CHUNK, 1)),
+                (deleted, blobs.ZERO, blobs.content(2 * blobs.CHUNK, 2)))
+            second = blobs.commit(storage, (oid, first, b'small'))
+            undone = blobs.undo(storage, second)
+            assert len(blobs.raw_objects(storage, others)) == 2 + 3 + 2
+            blobs.delete(storage, deleted, first)
+            assert len(blobs.raw_objects(storage, others)) == 1 + 3
+            expected = {
+                first: blobs.content(3 * blobs.CHUNK, 1), second: b'small', undone: blobs.content(3 * blobs.CHUNK, 1)}
+            with opened('reader') as reader:
+                for tid, content in expected.items():
+                    assert blobs.read(reader, oid, tid) == content
+            # Three revisions of the blob, one of the other one.
+            assert 'ZODB.blob.Blob 4\n' in run_client(cluster, REFERENCE, 'classes')
+            assert 'neo.client.blob.Chunk' in run_client(cluster, REFERENCE, 'classes')
+            assert 'neo.client.blob.Chunk' not in run_client(cluster, OURS, 'classes')
+            storage.pack(time.time() + 1)
+            storage.sync()
+            storage.app.waitForPack(storage.lastTransaction())
+        with opened('last') as reader:
+            assert blobs.read(reader, oid, undone) == expected[undone]
+            with pytest.raises(POSKeyError):
+                reader.loadBlob(oid, first)
+        assert run_client(cluster, REFERENCE, 'add', 'a', '1') == '3\n'
 
 
 @pytest.mark.parametrize('names', [CLUSTERS['reference'], CLUSTERS['reference-storage']], ids=['all', 'storage'])
