@@ -9,7 +9,7 @@ from ZODB.POSException import POSKeyError
 from ZODB.tests.MinPO import MinPO
 from ZODB.utils import p64, u64
 
-from test_history import commit, make_history
+from test_history import make_history
 
 ZERO = bytes(8)
 
@@ -73,40 +73,6 @@ def test_zlib_storage(storage):
         count += 1
     assert count == 21
     db.close()
-
-
-def test_garbage_collection_as_zc_zodbdgc_does(cluster, storage):
-    """Finds what is reachable by iterating, and deletes the rest in batches; what is changed meanwhile is kept."""
-    from ZODB.serialize import referencesf
-    db = DB(storage)
-    with db.transaction() as connection:
-        for number in range(30):
-            connection.root()[number] = MinPO(number)
-    with db.transaction() as connection:
-        for number in range(0, 30, 2):
-            del connection.root()[number]
-    db.close()
-    collector = cluster.storage()
-    try:
-        references = {}
-        for txn in collector.iterator():
-            for record in txn:
-                references[record.oid] = (referencesf(record.data), record.tid)
-        reachable, todo = set(), [ZERO]
-        while todo:
-            oid = todo.pop()
-            if oid not in reachable:
-                reachable.add(oid)
-                todo += references[oid][0]
-        garbage = sorted(set(references) - reachable)
-        assert len(garbage) == 15
-        commit(collector, {oid: (collector.load(oid)[1], None) for oid in garbage}, description='garbage collection')
-        for oid in garbage:
-            with pytest.raises(POSKeyError):
-                collector.load(oid)
-        assert sorted(collector.app.oids()) == sorted(reachable)
-    finally:
-        collector.close()
 
 
 @pytest.mark.parametrize('cache_size', [0, 1 << 20])
