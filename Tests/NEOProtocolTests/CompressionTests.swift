@@ -113,6 +113,20 @@ import Testing
         #expect(CompressionPolicy.zlib(level: 10) == nil)
     }
 
+    /// Small records have another window: what repeats at its far end is found all the same.
+    @Test(arguments: [2, 100, 4095, 4096, 4097, 8192])
+    func recordsAroundTheSmallWindowComeBack(count: Int) throws {
+        var random = SplitMix(seed: 2)
+        let half = (0..<count / 2).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let record = ByteBuffer(bytes: half + half)
+        let stored = StoredData(record: record, policy: .zlib as CompressionPolicy)
+        #expect(try stored.record() == record)
+        if count >= 100 { #expect(stored.data.readableBytes < count * 2 / 3 + 20) }
+        // The state is used again, for another record.
+        let other = StoredData(record: ByteBuffer(bytes: half), policy: .zlib as CompressionPolicy)
+        #expect(try other.record() == ByteBuffer(bytes: half))
+    }
+
     @Test func noDataIsNotEmptyData() {
         let empty = StoredData(record: ByteBuffer(), policy: .zlib as CompressionPolicy)
         #expect(empty.checksum.description == "da39a3ee5e6b4b0d3255bfef95601890afd80709")

@@ -160,7 +160,7 @@ public final class Client: Sendable {
         let (_, number) = lastTransactionID.wrappingAdd(1, ordering: .relaxed)
         let id = TransactionID(number)
         do throws(ClientError) {
-            _ = try call { core, operation, context in
+            _ = try call(isAnsweredAtOnce: true) { core, operation, context in
                 core.begin(
                     operation,
                     id,

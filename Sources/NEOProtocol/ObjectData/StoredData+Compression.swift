@@ -30,7 +30,7 @@ extension StoredData {
         guard count > 1, count <= Int(UInt32.max) else { return nil }
         // There is no room for a stream that would not be used: zlib stops as soon as it is too long.
         var output = ByteBufferAllocator().buffer(capacity: count - 1)
-        guard let compressor = Compressor.take(level: level) else { return nil }
+        guard let compressor = Compressor.take(level: level, bytes: count) else { return nil }
         defer { Compressor.giveBack(compressor) }
         let stream = compressor.stream
         let isSmaller = record.withUnsafeReadableBytes { input in

@@ -12,8 +12,8 @@ import Darwin
 
 /// A TCP connection that never blocks, with the frames that come and go on it.
 ///
-/// Used under the lock of its host. Bytes go through ``flush()`` and ``receive()`` only: TLS takes its place there.
-struct BlockingSocket {
+/// Used under the lock of its host. An object, so that what it holds is not copied when it is changed. Bytes go through ``flush()`` and ``receive()`` only: TLS takes its place there.
+final class BlockingSocket {
     enum State {
         case connecting(deadline: UInt64)
         case open
@@ -98,7 +98,7 @@ struct BlockingSocket {
         #endif
     }
 
-    mutating func encode(_ frame: Frame) { frame.encode(into: &output) }
+    func encode(_ frame: Frame) { frame.encode(into: &output) }
 
     /// What to wait for.
     var pollEvents: Int16 {
@@ -117,7 +117,7 @@ struct BlockingSocket {
     }
 
     /// Writes as much as the system takes.
-    mutating func flush() {
+    func flush() {
         if case .connecting = state { return }
         while output.readableBytes > 0 {
             let descriptor = descriptor
@@ -143,7 +143,7 @@ struct BlockingSocket {
 
     /// Reads what has come, up to a limit, into the decoder.
     /// - Returns: why the connection is over, if it is: to be told after what was received.
-    mutating func receive() -> CloseReason? {
+    func receive() -> CloseReason? {
         var total = 0
         while total < Self.maximumBytesPerTurn {
             var buffer = ByteBufferAllocator().buffer(capacity: readBytes)
