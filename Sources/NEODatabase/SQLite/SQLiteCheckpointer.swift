@@ -25,8 +25,9 @@ final class SQLiteCheckpointer: @unchecked Sendable {
         case copied
     }
 
-    /// The length from which the log is copied, in pages: that of SQLite.
-    static let longLog: Int32 = 1000
+    /// The length from which the log is copied, in pages. A commit of one object takes eight: with the 1000 of SQLite, the disk
+    /// would be syncing copies as often as commits.
+    static let longLog: Int32 = 4000
     /// The length at which a commit waits for it after all.
     static let longestLog: Int32 = 16_000
 
