@@ -7,6 +7,8 @@ public struct CoreContext<Job: Sendable>: Sendable {
     /// Seconds since the Unix epoch. It can jump.
     public var wallTime: Double
     public var random: SplitMix64
+    /// What the core does now and then to itself; nothing but in a simulation.
+    public var mischief: Mischief = []
     /// What the core asked for, in order. The host takes it after the call.
     public var effects: [Effect<Job>] = []
 

@@ -7,7 +7,8 @@ extension MasterCore {
     mutating func accept(_ id: ConnectionID, from peer: NodeAddress, _ context: inout Context) {
         connections.accepted(id, from: peer)
         unidentified.append(id)
-        context.startTimer(.identification(id), milliseconds: configuration.limits.identificationMilliseconds)
+        let patience = context.buggify(.earlyTimeouts, onceIn: 20) ? 1 : configuration.limits.identificationMilliseconds
+        context.startTimer(.identification(id), milliseconds: patience)
         if unidentified.count > configuration.limits.unidentifiedConnections, let oldest = unidentified.first {
             disconnect(oldest, "too many connections that did not identify", &context)
         }
@@ -106,9 +107,10 @@ extension MasterCore {
             forgottenPackOrdersAnswered(answer, query, nid, &context)
         case (.lock(let ttid, period), .answerInformationLocked(let answer)):
             locked(ttid, answer, nid, source, &context)
-        case (.recordedTable(let ptid), .pong):
+        case (.recordedTable(let ptid, let partition), .pong):
             records.recorded(ptid, at: nid)
             onlyStorage.recorded(ptid, at: nid)
+            if let partition { discardReplaced([partition], &context) }
         default:
             context.log(.debug, "late \(packet.code) of \(nid) is ignored")
         }

@@ -15,8 +15,8 @@ enum Pending: Hashable, Sendable {
     /// For a node that asked for pack orders that the master forgot.
     case forgottenPackOrders(PackOrderQuery.ID, period: Int)
     case lock(TTID, period: Int)
-    /// A ping behind the table with this PTID.
-    case recordedTable(Int)
+    /// A ping behind the table with this PTID, by which cells of a partition can be replaced, if one is named.
+    case recordedTable(Int, PartitionID?)
     /// This master asks another one to be identified.
     case identification
 }

@@ -51,35 +51,31 @@ extension PartitionTable {
         return changes
     }
 
-    /// A replicated cell becomes up to date, and feeding cells that it replaces go (`spec/master.md §10.6`).
-    ///
-    /// Feeding cells go while more than the wanted copies are readable, or all of them once the rest of the row is
-    /// (`§18.6`: the reference discards one too many).
+    /// A replicated cell becomes up to date (`spec/master.md §10.6`). Feeding cells that it replaces are still there.
     ///
     /// - Returns: the changes, already applied; none if the cell is not out of date.
     public mutating func setUpToDate(_ partition: PartitionID, at nid: NID) -> [CellChange] {
         guard state(of: partition, at: nid) == .outOfDate else { return [] }
-        var changes = [CellChange(partition: partition, nid: nid, state: .upToDate)]
-        set(changes[0])
-        let row = rows[partition]
+        let change = CellChange(partition: partition, nid: nid, state: .upToDate)
+        set(change)
+        return [change]
+    }
+
+    /// The feeding cells of a partition that are not needed any more, the first to go first (`spec/master.md §10.6`).
+    ///
+    /// Feeding cells go while more than the wanted copies are readable, or all of them once the rest of the row is
+    /// (`§18.6`: the reference discards one too many).
+    public func replacedCells(of partition: PartitionID) -> [NID] {
+        let row = cells(of: partition)
         let feeding = row.filter { $0.state == .feeding }
         let readableCount = row.count { $0.state.isReadable }
-        let discardable: ArraySlice<CellRecord>
-        if readableCount == row.count {
-            discardable = feeding[...]
-        } else {
-            let leaving = feeding.filter { cell in
-                rows.allSatisfy { $0.allSatisfy { $0.nid != cell.nid || $0.state == .feeding } }
-            }
-            let others = feeding.filter { cell in !leaving.contains(cell) }
-            discardable = (leaving + others).prefix(max(0, readableCount - replicas - 1))
+        if readableCount == row.count { return readableCount > feeding.count ? feeding.map(\.nid) : [] }
+        let surplus = min(feeding.count, readableCount - replicas - 1)
+        guard surplus > 0 else { return [] }
+        let leaving = feeding.filter { cell in
+            rows.allSatisfy { $0.allSatisfy { $0.nid != cell.nid || $0.state == .feeding } }
         }
-        for cell in discardable {
-            let change = CellChange(partition: partition, nid: cell.nid, state: .discarded)
-            set(change)
-            changes.append(change)
-        }
-        return changes
+        return (leaving + feeding.filter { cell in !leaving.contains(cell) }).prefix(surplus).map(\.nid)
     }
 
     /// Takes nodes out of the table (`spec/master.md §10.7`).

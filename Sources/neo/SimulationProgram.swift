@@ -5,7 +5,7 @@ import NEOSimulator
 enum SimulationProgram {
     static let usage = """
         usage: neo sim [--seed N | --seeds A..B] [--minutes N] [--masters N] [--storages N] [--replicas N] [--clients N]
-                       [--seconds N] [--no-faults] [--packs] [--defect NAME] [--trace]
+                       [--seconds N] [--no-faults] [--packs] [--orders | --no-orders] [--defect NAME] [--trace]
 
         Run clusters of real nodes in one thread, under virtual time, with faults of networks, disks, clocks and machines,
         and check that nothing acknowledged is lost, that copies are equal and that all reads were right. Whatever is not
@@ -21,7 +21,8 @@ enum SimulationProgram {
           --clients N   number of clients
           --seconds N   virtual seconds under faults (default: 10)
           --no-faults   only delays
-          --packs       order packs too
+          --packs       order packs in any case
+          --orders      an operator gives orders of all kinds in any case; --no-orders: in none
           --defect NAME make a mistake, to see that it is noticed: \(Defect.allCases.map(\.rawValue).joined(separator: ", "))
           --trace       print every event
         """
@@ -56,6 +57,7 @@ enum SimulationProgram {
         var promotions = 0
         var virtualNanoseconds: UInt64 = 0
         var faults: [Fault: Int] = [:]
+        var orders: [Order: Int] = [:]
         var failed: [UInt64] = []
 
         mutating func add(_ report: SimulatedHistory.Report) {
@@ -65,16 +67,19 @@ enum SimulationProgram {
             promotions += report.promotions
             virtualNanoseconds += report.duration
             faults.merge(report.faults, uniquingKeysWith: +)
+            orders.merge(report.orders, uniquingKeysWith: +)
             if !report.violations.isEmpty { failed.append(report.seed) }
         }
 
         func description(elapsed: Duration) -> String {
             let kinds = Fault.allCases.compactMap { kind in faults[kind].map { "\($0) \(kind.rawValue)" } }
+            let orders = Order.allCases.compactMap { order in self.orders[order].map { "\($0) \(order.rawValue)" } }
             let names = failed.map(String.init).joined(separator: " ")
             return """
                 \(histories) histories, \(virtualNanoseconds / 3_600_000_000_000) virtual hours in \
                 \(elapsed.components.seconds) s, \(commits) commits, \(takeOvers) take-overs, \(promotions) cells replicated
                 faults: \(kinds.joined(separator: ", "))
+                orders: \(orders.isEmpty ? "none" : orders.joined(separator: ", "))
                 \(failed.isEmpty ? "no violation" : "\(failed.count) histories with violations: \(names)")
                 """
         }
@@ -90,6 +95,8 @@ enum SimulationProgram {
         var seconds: UInt64?
         var hasFaults = true
         var hasPacks = false
+        /// Nil: as the seed has it.
+        var hasOrders: Bool?
         var defect: Defect?
         var isTraced = false
 
@@ -101,7 +108,8 @@ enum SimulationProgram {
             if let clients { settings.layout.clients = clients }
             if let seconds { settings.duration = seconds * 1_000_000_000 }
             if !hasFaults { settings.faults = .none }
-            if hasPacks { settings.workloads.append(.packs) }
+            if hasPacks, !settings.workloads.contains(.packs) { settings.workloads.append(.packs) }
+            if let hasOrders { settings.orders = hasOrders ? .all : OrderPlan() }
             settings.defect = defect
             settings.keepsText = isTraced
             return settings
@@ -117,6 +125,7 @@ enum SimulationProgram {
             if let seconds { arguments += " --seconds \(seconds)" }
             if !hasFaults { arguments += " --no-faults" }
             if hasPacks { arguments += " --packs" }
+            if let hasOrders { arguments += hasOrders ? " --orders" : " --no-orders" }
             if let defect { arguments += " --defect \(defect.rawValue)" }
             return arguments
         }
@@ -130,6 +139,10 @@ enum SimulationProgram {
                 }
                 if option == "--no-faults" {
                     hasFaults = false
+                    continue
+                }
+                if option == "--orders" || option == "--no-orders" {
+                    hasOrders = option == "--orders"
                     continue
                 }
                 if option == "--packs" {

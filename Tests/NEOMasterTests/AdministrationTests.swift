@@ -105,9 +105,13 @@ import Testing
         cluster.lock("S1", ttid)
         #expect(cluster.lock("S2", ttid).last == "S2 < NotifyTransactionFinished")
         #expect(
-            cluster.send("S2", NotifyReplicationDone(partition: 1, tid: .zero)).last
-                == "S2 < NotifyPartitionChanges 3 (1 S2 U) (1 S1 D)"
+            cluster.send("S2", NotifyReplicationDone(partition: 1, tid: .zero)).suffix(2) == [
+                "S2 < NotifyPartitionChanges 3 (1 S2 U)",
+                "S1 < Ping",
+            ]
         )
+        #expect(cluster.tableText(2) == "U.|FU")
+        #expect(cluster.answer("S1", Pong()).last == "S2 < NotifyPartitionChanges 4 (1 S1 D)")
         #expect(cluster.tableText(2) == "U.|.U")
         // R9: S1 lost the cell while this was on its way. It has done no wrong, and stays.
         #expect(cluster.send("S1", NotifyReplicationDone(partition: 1, tid: .zero)) == [])

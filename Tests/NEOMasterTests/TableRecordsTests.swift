@@ -12,14 +12,19 @@ import Testing
         [states.enumerated().map { CellRecord(nid: NID(.storage, Int32($0 + 1)), state: $1) }]
     }
 
-    /// S1 up to date; S2 replicated what it has. Both serve.
-    private func replicated() -> ScriptedCluster {
+    /// S1 up to date, or feeding; S2 replicated what it has. Both serve.
+    private func replicated(
+        _ state: CellState = .upToDate,
+        replicas: Int = 1,
+        alsoOnlyAtS1: Bool = false
+    ) -> ScriptedCluster {
         var cluster = ScriptedCluster()
         for number in Int32(1)...2 {
             cluster.storage(number, nid: NID(.storage, number))
             cluster.answer("S\(number)", AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: nil))
         }
-        cluster.answer("S1", AnswerPartitionTable(ptid: 1, replicas: 1, rows: rows([.upToDate, .outOfDate])))
+        let table = rows([state, .outOfDate]) + (alsoOnlyAtS1 ? rows([.upToDate]) : [])
+        cluster.answer("S1", AnswerPartitionTable(ptid: 1, replicas: replicas, rows: table))
         cluster.answer("S1", AnswerLockedTransactions(transactions: [:]))
         for number in 1...2 {
             cluster.answer("S\(number)", AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max))
@@ -70,5 +75,84 @@ import Testing
         cluster.send("A1", SetClusterState(state: .verifying))
         #expect(cluster.core.clusterState == .verifying)
         #expect(cluster.tableText(2) == "OU")
+    }
+
+    // MARK: Cells that are given up
+
+    /// A cell that feeds another one is discarded once its storage recorded that the other one is readable.
+    @Test func feedingCellGoesOnceItKnows() {
+        var cluster = replicated(.feeding, replicas: 0)
+        #expect(cluster.tableText(2) == "FU")
+        let lines = cluster.answer("S1", Pong())
+        #expect(lines.contains("S1 < NotifyPartitionChanges 3 (0 S1 D)"))
+        #expect(lines.contains("S2 < NotifyPartitionChanges 3 (0 S1 D)"))
+        #expect(cluster.core.clusterState == .running)
+    }
+
+    /// 1. S1 feeds, S2 becomes readable; S1 is lost before it says that it recorded that.
+    /// 2. If S2 went on alone and all stopped, S1, coming back first, would start without what S2 has: S2 waits for it.
+    /// 3. With S1, which may have the older table or the newer one, the service begins again, and S1 is discarded.
+    @Test(arguments: [1, 2])
+    func feedingCellDoesNotKnow(recorded: Int) {
+        var cluster = replicated(.feeding, replicas: 0)
+        _ = cluster.cut("S1")
+        #expect(cluster.core.clusterState == .recovering)
+        cluster.answer("S2", AnswerRecovery(ptid: 2, backupTID: nil, truncateTID: nil))
+        cluster.answer("S2", AnswerPartitionTable(ptid: 2, replicas: 0, rows: rows([.feeding, .upToDate])))
+        #expect(cluster.core.clusterState == .recovering)
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.answer("S1", AnswerRecovery(ptid: recorded, backupTID: nil, truncateTID: nil))
+        #expect(cluster.tableText(2) == "FU")
+        let lines = cluster.verify(storages: 1...2)
+        #expect(lines.contains("S1 < NotifyPartitionChanges 3 (0 S1 D)"))
+        #expect(cluster.core.clusterState == .running)
+    }
+
+    /// The table of a storage that knows names the other one.
+    @Test func feedingCellThatKnowsDoesNotStartAlone() {
+        var cluster = ScriptedCluster()
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.answer("S1", AnswerRecovery(ptid: 2, backupTID: nil, truncateTID: nil))
+        cluster.answer("S1", AnswerPartitionTable(ptid: 2, replicas: 0, rows: rows([.feeding, .upToDate])))
+        #expect(cluster.core.clusterState == .recovering)
+    }
+
+    /// A tweak discards a copy that is not needed, at once if its storage knows who has the partition.
+    @Test(arguments: [true, false])
+    func tweak(isKnown: Bool) {
+        var cluster = replicated(replicas: 0, alsoOnlyAtS1: true)
+        cluster.admin()
+        if isKnown { cluster.answer("S1", Pong()) }
+        let lines = cluster.send("A1", TweakPartitionTable(dryRun: false, excluded: []))
+        if isKnown {
+            #expect(lines.contains("S1 < NotifyPartitionChanges 3 (0 S1 D)"))
+        } else {
+            #expect(lines.contains("S1 < NotifyPartitionChanges 3 (0 S1 F)"))
+            #expect(cluster.answer("S1", Pong()).contains("S1 < NotifyPartitionChanges 4 (0 S1 D)"))
+        }
+        #expect(cluster.tableText(2) == ".U|U.")
+    }
+
+    /// A tweak has nothing to do for a cell that is about to go.
+    @Test func tweakBeforeAFeedingCellKnows() {
+        var cluster = replicated(.feeding, replicas: 0)
+        cluster.admin()
+        let lines = cluster.send("A1", TweakPartitionTable(dryRun: false, excluded: []))
+        #expect(lines == ["S1 < Ping", "A1 < AnswerTweakPartitionTable"])
+        #expect(cluster.tableText(2) == "FU")
+    }
+
+    /// An operator is asked to wait rather than that the service ends.
+    @Test func kill() {
+        var cluster = replicated()
+        cluster.admin()
+        let kill = SetNodeState(nid: NID(.storage, 1), state: .down)
+        #expect(
+            cluster.send("A1", kill) == ["A1 < Error DENIED S1 did not record yet that others have all its partitions"]
+        )
+        #expect(cluster.isConnected("S1"))
+        cluster.answer("S1", Pong())
+        #expect(cluster.send("A1", kill).contains("A1 < Error ACK state changed"))
+        #expect(cluster.core.clusterState == .running)
     }
 }

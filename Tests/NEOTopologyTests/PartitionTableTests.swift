@@ -33,7 +33,7 @@ import Testing
     )
     func becomingUpToDate(before: String, replicas: Int, node: Int32, after: String) throws {
         var table = try table(before, replicas: replicas)
-        _ = table.setUpToDate(0, at: NID(.storage, node))
+        replicate(0, at: NID(.storage, node), in: &table)
         #expect(notation(table, nodes: before.count) == after)
         #expect(table.setUpToDate(0, at: NID(.storage, node)).isEmpty)
     }
@@ -41,11 +41,22 @@ import Testing
     /// Nodes that are leaving (all their cells feed) go first.
     @Test func leavingNodesGoFirst() throws {
         var table = try NEOTopologyTests.table("FFUO|U..U", replicas: 1)
-        _ = table.setUpToDate(0, at: NID(.storage, 4))
+        replicate(0, at: NID(.storage, 4), in: &table)
         #expect(notation(table, nodes: 4) == "..UU|U..U")
         var partial = try NEOTopologyTests.table("FFOO|U..U", replicas: 1)
-        _ = partial.setUpToDate(0, at: NID(.storage, 3))
+        replicate(0, at: NID(.storage, 3), in: &partial)
         #expect(notation(partial, nodes: 4) == "F.UO|U..U")
+    }
+
+    /// Until its storage knows that it is replaced, a feeding cell stays.
+    @Test func replacedCellsStayUntilTheyAreDiscarded() throws {
+        var table = try NEOTopologyTests.table("UFO", replicas: 1)
+        #expect(table.replacedCells(of: 0).isEmpty)
+        #expect(table.setUpToDate(0, at: NID(.storage, 3)).count == 1)
+        #expect(notation(table, nodes: 3) == "UFU")
+        #expect(table.replacedCells(of: 0) == [NID(.storage, 2)])
+        let alone = try NEOTopologyTests.table("F", replicas: 0)
+        #expect(alone.replacedCells(of: 0).isEmpty)
     }
 
     /// `spec/master.md §10.7`.

@@ -24,3 +24,9 @@ func notation(_ table: PartitionTable, nodes: Int) -> String {
 }
 
 func storages(_ numbers: Int32...) -> Set<NID> { Set(numbers.map { NID(.storage, $0) }) }
+
+/// A cell becomes up to date, and the storages of those that it replaces know of it.
+func replicate(_ partition: PartitionID, at nid: NID, in table: inout PartitionTable) {
+    _ = table.setUpToDate(partition, at: nid)
+    table.apply(table.replacedCells(of: partition).map { CellChange(partition: partition, nid: $0, state: .discarded) })
+}

@@ -72,7 +72,7 @@ import Testing
         #expect(notation(tweaked, nodes: nodes) == after)
         for partition in 0..<tweaked.partitions {
             for cell in tweaked.cells(of: partition) where cell.state == .outOfDate {
-                _ = tweaked.setUpToDate(partition, at: cell.nid)
+                replicate(partition, at: cell.nid, in: &tweaked)
             }
         }
         #expect(notation(tweaked, nodes: nodes) == replicated)

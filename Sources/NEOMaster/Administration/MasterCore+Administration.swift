@@ -151,6 +151,12 @@ extension MasterCore {
         } catch {
             return deny(source, "\(error)", &context)
         }
+        // The loss of such a node ends the service (``TableRecords``): an operator had better ask again a little later.
+        if state == .down, clusterState != .recovering, node.state == .running,
+            !records.isReplaceable(nid, in: table, isRunning: registry.isRunning)
+        {
+            return deny(source, "\(nid) did not record yet that others have all its partitions", &context)
+        }
         let isChanged = node.state != state
         if state == .unknown {
             registry.remove(node.key)
@@ -213,12 +219,13 @@ extension MasterCore {
         }
         let considered = members.subtracting(excluded).sorted().compactMap { registry[$0] }
         var tweaked = table
-        let tweak: Tweak
+        var tweak: Tweak
         do {
             tweak = try tweaked.tweak(over: tweakMembers(considered))
         } catch {
             return deny(source, "\(error)", &context)
         }
+        let kept = keepUnknowing(&tweak, &tweaked)
         if tweak.ignoresTopology, !tweak.changes.isEmpty { warnAboutTopology(&context) }
         if !command.dryRun {
             context.log(.info, "an operator tweaks the partition table")
@@ -227,6 +234,7 @@ extension MasterCore {
                 updatable.remove(Cell(partition: change.partition, nid: change.nid))
             }
             tell(tweak.changes, &context)
+            for cell in kept { askWhetherRecorded([cell.nid], of: cell.partition, &context) }
         }
         connections.answer(
             source.connection,
@@ -234,6 +242,25 @@ extension MasterCore {
             AnswerTweakPartitionTable(changed: !tweak.changes.isEmpty, rows: tweaked.rows),
             &context
         )
+    }
+
+    /// Readable cells whose storages did not record yet that others replace them feed until they did: ``TableRecords``.
+    ///
+    /// - Returns: these cells.
+    private func keepUnknowing(_ tweak: inout Tweak, _ tweaked: inout PartitionTable) -> [Cell] {
+        var kept: [Cell] = []
+        for index in tweak.changes.indices.reversed() {
+            let change = tweak.changes[index]
+            let cell = Cell(partition: change.partition, nid: change.nid)
+            guard change.state == .discarded, let state = table.state(of: cell.partition, at: cell.nid),
+                state.isReadable, !records.isReplaceable(cell, in: tweaked, isRunning: registry.isRunning)
+            else { continue }
+            kept.append(cell)
+            tweak.changes[index].state = .feeding
+            if state == .feeding { tweak.changes.remove(at: index) }
+        }
+        tweaked.apply(kept.map { CellChange(partition: $0.partition, nid: $0.nid, state: .feeding) })
+        return kept.reversed()
     }
 
     private mutating func setReplicas(_ command: SetNumReplicas, _ source: Source, _ context: inout Context) {

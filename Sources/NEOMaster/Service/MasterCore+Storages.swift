@@ -12,7 +12,8 @@ extension MasterCore {
         guard let nid = node.node.nid, let connection = node.connection else { return }
         readiness.start(nid)
         connections.notify(connection, StartOperation(backup: false), &context)
-        context.startTimer(.readiness(nid), milliseconds: configuration.limits.readinessMilliseconds)
+        let patience = context.buggify(.earlyTimeouts) ? 1 : configuration.limits.readinessMilliseconds
+        context.startTimer(.readiness(nid), milliseconds: patience)
     }
 
     /// A storage starts for too long (`§18.1`): transactions must not wait for ever.
@@ -139,16 +140,34 @@ extension MasterCore {
         context.log(.info, "partition \(done.partition) is replicated at \(nid)")
         tell(changes, &context)
         records.promoted(Cell(partition: done.partition, nid: nid), ptid: table.ptid ?? 0)
-        askWhetherRecorded(table.cells(of: done.partition).map(\.nid).filter { $0 != nid }, &context)
+        let others = table.cells(of: done.partition).map(\.nid).filter { $0 != nid }
+        askWhetherRecorded(others, of: done.partition, &context)
     }
 
     /// Storages answer a ping once they recorded the table that was told before (``TableRecords``).
-    mutating func askWhetherRecorded(_ nids: [NID], _ context: inout Context) {
+    /// - Parameter partition: where cells go once they did.
+    mutating func askWhetherRecorded(_ nids: [NID], of partition: PartitionID? = nil, _ context: inout Context) {
         guard let ptid = table.ptid else { return }
         for nid in nids {
             guard let connection = registry.connection(of: nid) else { continue }
-            connections.ask(connection, Ping(), then: .recordedTable(ptid), &context)
+            connections.ask(connection, Ping(), then: .recordedTable(ptid, partition), &context)
         }
+    }
+
+    /// Feeding cells go once their storages recorded that others replace them: see ``TableRecords``.
+    mutating func discardReplaced(_ partitions: some Sequence<PartitionID>, _ context: inout Context) {
+        guard clusterState == .running || clusterState == .stopping else { return }
+        var changes: [CellChange] = []
+        for partition in partitions {
+            for nid in table.replacedCells(of: partition) {
+                let cell = Cell(partition: partition, nid: nid)
+                guard records.isReplaceable(cell, in: table, isRunning: registry.isRunning) else { continue }
+                let change = CellChange(partition: partition, nid: nid, state: .discarded)
+                table.apply([change])
+                changes.append(change)
+            }
+        }
+        tell(changes, &context)
     }
 
     /// The loss of a storage out of RECOVERING (`spec/master.md §7.3`): node, table, then what follows, in one turn.

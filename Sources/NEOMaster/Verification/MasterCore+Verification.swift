@@ -187,5 +187,10 @@ extension MasterCore {
             connections.notify(connection, NotifyClusterInformation(state: .running), &context)
             if node.type == .storage, node.state == .running { startOperation(node, &context) }
         }
+        // Left by a master that was lost before their storages knew that they are replaced.
+        discardReplaced(
+            table.rows.indices.filter { table.cells(of: $0).allSatisfy(\.state.isReadable) },
+            &context
+        )
     }
 }

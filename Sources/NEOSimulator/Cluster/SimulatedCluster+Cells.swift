@@ -17,15 +17,17 @@ extension SimulatedCluster {
         cells.map { row in row.map { "\($0.nid) \($0.state.name)" }.joined(separator: " ") }.joined(separator: ", ")
     }
 
-    /// Readers of all the disks, by node id.
+    /// Readers of all the disks, by node id; of two with one id, that of the one that serves.
     var inspectors: [NID: any DatabaseReader] {
         var readers: [NID: any DatabaseReader] = [:]
-        for disk in disks {
-            let reader = disk.makeInspector()
-            if let nid = try? reader.configuration().nid { readers[nid] = reader }
+        for index in disks.indices {
+            guard let nid = nid(ofDisk: index), readers[nid] == nil || isServing(index) else { continue }
+            readers[nid] = disks[index].makeInspector()
         }
         return readers
     }
+
+    func nid(ofDisk index: Int) -> NID? { try? disks[index].makeInspector().configuration().nid }
 }
 
 /// All that is committed in a cell.

@@ -1,3 +1,4 @@
+import NEOAdmin
 import NEOClient
 import NEODatabase
 import NEOEngine
@@ -14,18 +15,22 @@ public final class SimulatedCluster {
     public private(set) var clients: [SimulatedClient] = []
     /// Of the storages.
     public private(set) var disks: [MemoryDisk] = []
+    /// The administration node and who gives orders through it, if anybody does.
+    private(set) var administrator: CoreNode<AdminCore>?
+    private(set) var desk: SimulatedOperator?
 
     static let name = "simulated"
 
     private let defect: Defect?
 
-    public init(_ layout: ClusterLayout, _ defect: Defect? = nil, in world: Simulation) {
+    public init(_ layout: ClusterLayout, _ defect: Defect? = nil, hasOperator: Bool = false, in world: Simulation) {
         self.world = world
         self.layout = layout
         self.defect = defect
         for number in 1...layout.masters { addMaster(number) }
         for number in 1...layout.storages { addStorage(number) }
         for number in 1...layout.clients { addClient(number) }
+        if hasOperator { addOperator() }
         if let defect { install(defect) }
     }
 
@@ -100,11 +105,29 @@ public final class SimulatedCluster {
         clients.append(client)
     }
 
+    private func addOperator() {
+        let address = NodeAddress(host: "10.0.2.1", port: 10_000)
+        let configuration = AdminConfiguration(cluster: Self.name, masters: masterAddresses, bind: address)
+        let node = CoreNode<AdminCore>(
+            name: "A1",
+            makeCore: { AdminCore(configuration) },
+            perform: { _ in [] },
+            interruptDisk: { _ in }
+        )
+        let desk = SimulatedOperator(name: "O1", administrator: address)
+        world.add(node)
+        world.add(desk)
+        administrator = node
+        self.desk = desk
+    }
+
     /// Starts everything.
     public func start() {
         for master in masters { master.start() }
         for storage in storages { storage.start() }
         for client in clients { client.start() }
+        administrator?.start()
+        desk?.start()
     }
 
     // MARK: State
@@ -133,11 +156,15 @@ public final class SimulatedCluster {
             && isUpToDate
     }
 
-    private func isServing(_ index: Int) -> Bool { storages[index].core?.isServing ?? false }
+    func isServing(_ index: Int) -> Bool { storages[index].core?.isServing ?? false }
 
-    /// A storage that got no cell when the cluster was created has to be added by an operator once it comes back.
+    /// A storage that got no cell when the cluster was created has to be added by an operator once it comes back. One that
+    /// was dropped while it was down may have the id of another one since; it is refused until its database is reset.
     private func hasCells(_ index: Int) -> Bool {
-        let nid = try? disks[index].makeInspector().configuration().nid
+        guard let nid = nid(ofDisk: index) else { return false }
+        if storages.indices.contains(where: { $0 != index && isServing($0) && self.nid(ofDisk: $0) == nid }) {
+            return false
+        }
         return cells.contains { row in row.contains { $0.nid == nid } }
     }
 

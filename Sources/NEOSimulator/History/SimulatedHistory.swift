@@ -1,4 +1,5 @@
 import NEOClient
+import NEODatabase
 import NEOEngine
 import NEOMaster
 import NEOProtocol
@@ -14,6 +15,11 @@ public final class SimulatedHistory {
         public var seed: UInt64
         public var layout: ClusterLayout
         public var faults: FaultPlan
+        public var orders = OrderPlan()
+        /// What cores do to themselves during the safety phase.
+        public var mischief: Mischief = []
+        /// The writers of storages commit one job after the other.
+        public var commitsOneJob = false
         /// Virtual time under faults, in nanoseconds.
         public var duration: UInt64 = 10_000_000_000
         /// Time between two steps of a program, in nanoseconds.
@@ -40,6 +46,12 @@ public final class SimulatedHistory {
             // Lists come to an end: something else has to go on.
             let kinds: [WorkloadKind] = [.bank, .ring, .lists, .undoRedo]
             workloads = [.counterPairs] + kinds.filter { _ in Bool.random(using: &random) }
+            // Fewer: what is packed is not checked any more.
+            if Int.random(in: 0..<4, using: &random) == 0 { workloads.append(.packs) }
+            orders = OrderPlan(&random)
+            let isMischievous = Bool.random(using: &random)
+            mischief = Mischief(rawValue: isMischievous ? .random(in: 0...Mischief.all.rawValue, using: &random) : 0)
+            commitsOneJob = Int.random(in: 0..<6, using: &random) == 0
         }
     }
 
@@ -51,6 +63,7 @@ public final class SimulatedHistory {
     private(set) var isStopping = false
     private var programs: [SimulatedProgram] = []
     private var injector: FaultInjector?
+    private var administration: Administration?
     private var leadership = LeadershipWatch()
     private var promotions = PromotionWatch()
     private var violations: [String] = []
@@ -60,13 +73,25 @@ public final class SimulatedHistory {
     public init(_ settings: Settings) {
         self.settings = settings
         world = Simulation(seed: settings.seed, keepsText: settings.keepsText)
-        cluster = SimulatedCluster(settings.layout, settings.defect, in: world)
+        cluster = SimulatedCluster(
+            settings.layout,
+            settings.defect,
+            hasOperator: !settings.orders.isEmpty,
+            in: world
+        )
         workloads = settings.workloads.enumerated().map { index, kind in kind.make(base: UInt64(index) * 1000 + 1) }
         programs = cluster.clients.map { SimulatedProgram($0, self) }
         for (index, master) in cluster.masters.enumerated() {
             master.observe = { [unowned self] core, context in
                 watch(index, core, context.effects)
             }
+        }
+        world.mischief = settings.mischief
+        for storage in cluster.storages { storage.commitsOneJob = settings.commitsOneJob }
+        guard let desk = cluster.desk else { return }
+        administration = Administration(desk, settings.orders, replicas: settings.layout.replicas)
+        for storage in cluster.storages {
+            storage.observe = { [unowned self] _, context in watchChecks(context.effects) }
         }
     }
 
@@ -94,6 +119,16 @@ public final class SimulatedHistory {
         for violation in promotions.watch(term, core.table, cluster, ledger) { report(violation) }
     }
 
+    /// No check accuses anybody; but while a pack goes on, replicas may differ.
+    private func watchChecks(_ effects: [Effect<DatabaseJob>]) {
+        for effect in effects {
+            guard case .send(_, let frame) = effect, case .notifyPartitionCorrupted(let found) = frame.packet,
+                ledger.packed == .zero
+            else { continue }
+            report("a check finds partition \(found.partition) corrupted at \(found.nids)")
+        }
+    }
+
     // MARK: Phases
 
     public func run() -> Report {
@@ -109,6 +144,7 @@ public final class SimulatedHistory {
         {
             setUp()
             injector.start()
+            administration?.start()
             for program in programs { program.work() }
             world.run(for: settings.duration)
             heal(injector)
@@ -138,7 +174,10 @@ public final class SimulatedHistory {
     /// The liveness phase.
     private func heal(_ injector: FaultInjector) {
         injector.stop()
-        if isViolated("the cluster does not heal", within: 240, until: { cluster.isHealthy }) { return }
+        world.mischief = []
+        administration?.settle()
+        let isHealed = { [self] in cluster.isHealthy && administration?.isSettled ?? true }
+        if isViolated("the cluster does not heal", within: 240, until: isHealed) { return }
         let commits = ledger.commits
         if isViolated("clients do not commit any more", within: 120, until: { ledger.commits > commits + 10 }) {
             return
@@ -154,6 +193,11 @@ public final class SimulatedHistory {
             var isPacked = false
             waitForPack(order) { isPacked = true }
             if isViolated("pack \(order) does not end", within: 120, until: { isPacked }) { return }
+        }
+        if let administration {
+            var isChecked = false
+            administration.check { isChecked = true }
+            if isViolated("replicas are not compared", within: 120, until: { isChecked }) { return }
         }
         // What was unlocked last is written.
         world.run(for: 5_000_000_000)
@@ -180,7 +224,10 @@ public final class SimulatedHistory {
     }
 
     private func restart(_ node: SimulatedNode) {
-        if let status = node.exitStatus { report("\(node.name) exited with status \(status)") }
+        // An operator may tell nodes to stop.
+        if let status = node.exitStatus, status != 0 || administration == nil {
+            report("\(node.name) exited with status \(status)")
+        }
         if let index = cluster.clients.firstIndex(where: { $0.node === node }) {
             cluster.clients[index].start()
             programs[index].work()
@@ -208,6 +255,8 @@ public final class SimulatedHistory {
         public var conflicts: Int
         public var failures: Int
         public var faults: [Fault: Int]
+        /// Orders of an operator that were carried out.
+        public var orders: [Order: Int]
         /// How many times another master was the one that commits.
         public var takeOvers: Int
         /// Cells that became up to date.
@@ -228,6 +277,7 @@ public final class SimulatedHistory {
             conflicts = history.ledger.conflicts
             failures = history.ledger.failures
             self.faults = faults
+            orders = history.administration?.counts ?? [:]
             takeOvers = history.leadership.takeOvers
             promotions = history.promotions.count
             duration = history.world.now
@@ -238,7 +288,8 @@ public final class SimulatedHistory {
         public var description: String {
             """
             seed \(seed): hash \(String(hash, radix: 16)), \(events) events, \(commits) commits, \(conflicts) conflicts, \
-            \(failures) failures, \(faults.values.reduce(0, +)) faults, \(takeOvers) take-overs, \
+            \(failures) failures, \(faults.values.reduce(0, +)) faults, \(orders.values.reduce(0, +)) orders, \
+            \(takeOvers) take-overs, \
             \(promotions) cells replicated; \(layout); \(plan): \(violations.count) violations
             """
         }

@@ -29,6 +29,8 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
     public var diskSlowness: UInt64 = 1
     /// The next batch of jobs fails.
     public var failsNextJobs = false
+    /// Jobs are not committed together.
+    public var commitsOneJob = false
     private var pausedUntil: UInt64 = 0
     /// What happened during a pause.
     private var postponed: [() -> Void] = []
@@ -125,6 +127,7 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
             wallTime: world.epoch + Double(world.now) / 1e9 + clockSkew,
             random: SplitMix64(seed: world.random.next())
         )
+        context.mischief = world.mischief
         body(&core!, &context)
         observe?(&core!, &context)
         isBusy = false
@@ -180,8 +183,8 @@ public final class CoreNode<Core: NodeCore>: SimulatedNode {
     private func write() {
         guard !isWriting, !waitingJobs.isEmpty else { return }
         isWriting = true
-        let jobs = waitingJobs
-        waitingJobs = []
+        let jobs = commitsOneJob ? Array(waitingJobs.prefix(1)) : waitingJobs
+        waitingJobs.removeFirst(jobs.count)
         later(world.draw(world.settings.jobDuration) * diskSlowness) { node in
             guard !node.failsNextJobs, let results = try? node.perform(jobs) else {
                 // A failed commit ends the process.

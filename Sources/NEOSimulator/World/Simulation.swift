@@ -21,6 +21,8 @@ public final class Simulation {
     private var agenda = Heap<Occurrence>()
     private var sequence: UInt64 = 0
     public private(set) var nodes: [SimulatedNode] = []
+    /// What cores do to themselves.
+    public var mischief: Mischief = []
     var listeners: [NodeAddress: SimulatedNode] = [:]
     var links: [Link] = []
     /// Pairs of nodes between which nothing comes through, by index.

@@ -7,12 +7,14 @@ extension StorageCore {
     /// Has the next task whose turn it is do a slice, unless one is under way.
     mutating func advanceBackground(_ context: inout Context) throws {
         guard background.state == .idle else { return }
+        var budget = configuration.backgroundPace.budget(isQuiet: background.isQuiet)
+        if context.buggify(.smallSlices) { budget.rows = 1 }
         for task in background.turns {
             let slice: (operation: DatabaseJob.Operation, continuation: Continuation)? =
                 switch task {
-                case .drop: try dropSlice()
-                case .pack: packSlice()
-                case .repair: repairSlice()
+                case .drop: try dropSlice(budget)
+                case .pack: packSlice(budget)
+                case .repair: repairSlice(budget)
                 }
             guard let slice else { continue }
             background.begin(task, clientRequests: clientRequests, now: context.now)
@@ -29,8 +31,6 @@ extension StorageCore {
         case .rest(let milliseconds): context.startTimer(Timer.background, milliseconds: milliseconds)
         }
     }
-
-    var sliceBudget: WorkBudget { configuration.backgroundPace.budget(isQuiet: background.isQuiet) }
 
     mutating func rested(_ context: inout Context) throws {
         background.rested()
@@ -49,12 +49,12 @@ extension StorageCore {
     // MARK: Dropped partitions
 
     /// `spec/storage.md §17`
-    private mutating func dropSlice() throws -> (DatabaseJob.Operation, Continuation)? {
+    private mutating func dropSlice(_ budget: WorkBudget) throws -> (DatabaseJob.Operation, Continuation)? {
         guard phase == .operation, !configuration.disablesDropPartitions else { return nil }
         while let partition = dropQueue.next() {
             // What is still to be written must be dropped as well.
             guard jobs.isEmpty, try reader.lastIDs(in: partition) == LastIDs() else {
-                return (.dropPartition(partition, sliceBudget), .dropped(partition))
+                return (.dropPartition(partition, budget), .dropped(partition))
             }
             dropQueue.completed(partition, isFinished: true)
         }
@@ -99,10 +99,10 @@ extension StorageCore {
         try advanceBackground(&context)
     }
 
-    private mutating func repairSlice() -> (DatabaseJob.Operation, Continuation)? {
+    private mutating func repairSlice(_ budget: WorkBudget) -> (DatabaseJob.Operation, Continuation)? {
         guard let repair else { return nil }
         return (
-            .removeOrphans(after: repair.position, sliceBudget, dryRun: repair.isDryRun),
+            .removeOrphans(after: repair.position, budget, dryRun: repair.isDryRun),
             .searchedOrphans
         )
     }

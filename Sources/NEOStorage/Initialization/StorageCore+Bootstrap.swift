@@ -33,7 +33,8 @@ extension StorageCore {
             ])
         )
         connections.ask(id, request, then: .identification, &context)
-        context.startTimer(Timer.identification, milliseconds: Self.identificationMilliseconds)
+        let patience = context.buggify(.earlyTimeouts, onceIn: 20) ? 1 : Self.identificationMilliseconds
+        context.startTimer(Timer.identification, milliseconds: patience)
     }
 
     /// The answer of a master to a request of this node.

@@ -24,7 +24,8 @@ extension StorageCore {
             unflushedSince = context.now
             if !isFlushTimerRunning {
                 isFlushTimerRunning = true
-                context.startTimer(Timer.flush, milliseconds: Self.flushMilliseconds)
+                let delay = Self.flushMilliseconds * (context.buggify(.lateFlush) ? 10 : 1)
+                context.startTimer(Timer.flush, milliseconds: delay)
             }
         }
         let job = DatabaseJob(id: id, operation: operation)

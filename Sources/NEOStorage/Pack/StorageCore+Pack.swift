@@ -60,9 +60,9 @@ extension StorageCore {
 
     // MARK: Execution
 
-    mutating func packSlice() -> (DatabaseJob.Operation, Continuation)? {
+    mutating func packSlice(_ budget: WorkBudget) -> (DatabaseJob.Operation, Continuation)? {
         guard phase == .operation, let next = packing.nextSlice() else { return nil }
-        return (.pack(next.partition, next.slice, sliceBudget), .packed(next.partition))
+        return (.pack(next.partition, next.slice, budget), .packed(next.partition))
     }
 
     mutating func packed(_ partition: PartitionID, next: OID?, _ context: inout Context) throws {

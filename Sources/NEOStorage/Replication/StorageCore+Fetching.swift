@@ -26,7 +26,7 @@ extension StorageCore {
         _ context: inout Context
     ) throws {
         guard let connection = attached[round.source] else { return }
-        let length = replicator.length
+        let length = context.buggify(.smallChunks) ? 1 : replicator.length
         var lastKnown: ObjectRecordID?
         let request: UInt32?
         let pending = Pending.fetch(id)

@@ -92,7 +92,12 @@ extension StorageCore {
             refuse(served, "not readable", &context)
             return continueServing(rest: 0, &context)
         }
+        if context.buggify(.refusals, onceIn: 50) {
+            refuse(served, "not readable, or so it seems", &context)
+            return continueServing(rest: 0, &context)
+        }
         var done = Work()
+        if context.buggify(.smallSlices) { done.limit = 1 }
         let isOver = try work(at: &served, &done, &context)
         let isCongested = serving.count(done.sentBytes, on: served.connection, limit: Self.servedBytes)
         if isCongested { context.effects.append(.notifyWhenWritten(served.connection)) }
@@ -111,8 +116,10 @@ extension StorageCore {
     private struct Work {
         var rows = 0
         var sentBytes = 0
+        /// Rows of the slice.
+        var limit = StorageCore.servedRows
 
-        var isFull: Bool { rows >= StorageCore.servedRows || sentBytes >= StorageCore.servedBytes }
+        var isFull: Bool { rows >= limit || sentBytes >= StorageCore.servedBytes }
     }
 
     /// Rows of a slice: about a millisecond.

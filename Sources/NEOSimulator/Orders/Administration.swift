@@ -1,0 +1,192 @@
+import NEOEngine
+import NEOProtocol
+import OrderedCollections
+
+/// What an operator does during a history: orders at random, then, once all heals, what makes use of all the storages.
+final class Administration {
+    private let desk: SimulatedOperator
+    private let plan: OrderPlan
+    /// Copies besides the first one, at the end.
+    private let replicas: Int
+    private var world: Simulation { desk.world }
+    private var isAtRandom = false
+    /// Orders that the cluster carried out, by kind.
+    private(set) var counts: [Order: Int] = [:]
+    /// All storages have their share, as far as the operator can see.
+    private(set) var isSettled = false
+
+    /// What an operator sees before an order.
+    private struct Picture {
+        var state: ClusterState?
+        var storages: [NodeRecord] = []
+        var masters: [NodeRecord] = []
+        var rows: [[CellRecord]] = []
+        var replicas = 0
+
+        func nids(_ states: NodeState...) -> [NID] {
+            storages.filter { states.contains($0.state) }.compactMap(\.nid).sorted()
+        }
+
+        func cellCount(_ nid: NID) -> Int { rows.reduce(0) { $0 + $1.count { $0.nid == nid } } }
+    }
+
+    init(_ desk: SimulatedOperator, _ plan: OrderPlan, replicas: Int) {
+        self.desk = desk
+        self.plan = plan
+        self.replicas = replicas
+    }
+
+    // MARK: At random
+
+    /// Gives orders at random until ``stop()``.
+    func start() {
+        isAtRandom = true
+        scheduleNext()
+    }
+
+    func stop() { isAtRandom = false }
+
+    private func scheduleNext() {
+        world.schedule(after: world.draw(plan.interval)) { [self] in
+            guard isAtRandom else { return }
+            // Started again by the faults.
+            guard desk.isUp, let order = world.pick(plan.kinds) else { return scheduleNext() }
+            let life = desk.life
+            look { [self] picture in
+                guard let picture else { return scheduleNext() }
+                give(order, picture) { [self] in scheduleNext() }
+            }
+            watch(life)
+        }
+    }
+
+    /// What an operator was at when the machine died is not gone on with.
+    private func watch(_ life: Int) {
+        world.schedule(after: 1_000_000_000) { [self] in
+            guard isAtRandom else { return }
+            if desk.life != life { scheduleNext() } else if desk.isWaiting { watch(life) }
+        }
+    }
+
+    private func look(_ handler: @escaping (Picture?) -> Void) {
+        var picture = Picture()
+        desk.ask(AskClusterState()) { [desk] outcome in
+            guard case .answer(.answerClusterState(let answer)) = outcome else { return handler(nil) }
+            picture.state = answer.state
+            desk.ask(AskNodeList(type: nil)) { outcome in
+                guard case .answer(.answerNodeList(let answer)) = outcome else { return handler(nil) }
+                picture.storages = answer.nodes.filter { $0.type == .storage }
+                picture.masters = answer.nodes.filter { $0.type == .master }
+                desk.ask(AskPartitionList(min: 0, max: 0, nid: nil)) { outcome in
+                    if case .answer(.answerPartitionList(let answer)) = outcome {
+                        picture.rows = answer.rows
+                        picture.replicas = answer.replicas
+                    }
+                    handler(picture)
+                }
+            }
+        }
+    }
+
+    private func give(_ order: Order, _ picture: Picture, _ completion: @escaping () -> Void) {
+        let done = { [self] (outcome: SimulatedOperator.Outcome) in
+            switch outcome {
+            case .message(let message) where message.code == .ack: counts[order, default: 0] += 1
+            case .answer: counts[order, default: 0] += 1
+            case .message, .none: break
+            }
+            completion()
+        }
+        let running = picture.nids(.running)
+        switch order {
+        case .grow:
+            let pending = picture.nids(.pending)
+            guard !pending.isEmpty else { return completion() }
+            let added = pending.filter { _ in world.happens(onceIn: 2) }
+            desk.ask(AddPendingNodes(nids: added.isEmpty ? pending : added)) { [self] _ in
+                desk.ask(TweakPartitionTable(dryRun: false, excluded: absent(picture)), then: done)
+            }
+        case .shrink:
+            let excluded = running.filter { _ in world.happens(onceIn: 2) }
+            desk.ask(TweakPartitionTable(dryRun: false, excluded: absent(picture) + excluded), then: done)
+        case .tweak, .dryRun:
+            // Now and then absent nodes are forgotten to be named.
+            let excluded = world.happens(onceIn: 8) ? [] : absent(picture)
+            desk.ask(TweakPartitionTable(dryRun: order == .dryRun, excluded: excluded), then: done)
+        case .setReplicas:
+            desk.ask(SetNumReplicas(replicas: Int(world.draw(0...2))), then: done)
+        case .check:
+            var partitions: OrderedDictionary<PartitionID, NID?> = [:]
+            for (partition, row) in picture.rows.enumerated() where world.happens(onceIn: 2) {
+                let reference = world.happens(onceIn: 2) ? world.pick(row)?.nid : nil
+                partitions.updateValue(reference, forKey: partition)
+            }
+            guard !partitions.isEmpty else { return completion() }
+            desk.ask(CheckReplicas(partitions: partitions, min: .zero, max: nil), then: done)
+        case .kill:
+            let masters = picture.masters.filter { $0.state == .running }.compactMap(\.nid)
+            guard let nid = world.pick(world.happens(onceIn: 4) ? masters : running) else { return completion() }
+            desk.ask(SetNodeState(nid: nid, state: .down), then: done)
+        case .drop:
+            // While the service is down, an operator who forgets a node may give up what only that one has.
+            let candidates = world.happens(onceIn: 8) ? running : picture.nids(.down, .pending)
+            guard picture.state == .running, let nid = world.pick(candidates) else { return completion() }
+            desk.ask(SetNodeState(nid: nid, state: .unknown), then: done)
+        case .look:
+            desk.ask(AskMonitorInformation(), then: done)
+        }
+    }
+
+    private func absent(_ picture: Picture) -> [NID] { picture.nids(.down, .unknown) }
+
+    // MARK: At the end
+
+    /// Sets the number of copies, adds what is not used yet and spreads the partitions over all, as soon as that is
+    /// possible, and again until there is nothing to do.
+    func settle() {
+        isAtRandom = false
+        let again = { [self] in
+            world.schedule(after: 1_000_000_000) { [self] in if !isSettled { settle() } }
+        }
+        guard !desk.isWaiting else { return again() }
+        look { [self] picture in
+            guard let picture, picture.state == .running else { return again() }
+            if picture.replicas != replicas {
+                return desk.ask(SetNumReplicas(replicas: replicas)) { _ in again() }
+            }
+            let pending = picture.nids(.pending)
+            if !pending.isEmpty { return desk.ask(AddPendingNodes(nids: pending)) { _ in again() } }
+            // What is left of storages that got another id since: nobody will come back with these.
+            if let gone = picture.nids(.down, .unknown).first(where: { picture.cellCount($0) == 0 }) {
+                return desk.ask(SetNodeState(nid: gone, state: .unknown)) { _ in again() }
+            }
+            desk.ask(TweakPartitionTable(dryRun: false, excluded: [])) { [self] outcome in
+                let isUpToDate = picture.rows.allSatisfy { $0.allSatisfy { $0.state == .upToDate } }
+                if case .answer(.answerTweakPartitionTable(let answer)) = outcome, !answer.changed, isUpToDate {
+                    isSettled = true
+                } else {
+                    again()
+                }
+            }
+        }
+    }
+
+    /// Compares all replicas.
+    func check(_ completion: @escaping () -> Void) {
+        look { [self] picture in
+            guard let picture, picture.state == .running, !picture.rows.isEmpty else {
+                return world.schedule(after: 1_000_000_000) { [self] in check(completion) }
+            }
+            let partitions = picture.rows.indices.map { ($0, NID?.none) }
+            let order = CheckReplicas(
+                partitions: OrderedDictionary(uniqueKeysWithValues: partitions),
+                min: .zero,
+                max: nil
+            )
+            desk.ask(order) { [self] outcome in
+                if case .message(let message) = outcome, message.code == .ack { return completion() }
+                world.schedule(after: 1_000_000_000) { [self] in check(completion) }
+            }
+        }
+    }
+}
