@@ -30,6 +30,16 @@ import Testing
     )
     func kept(seed: UInt64) { check(seed) }
 
+    /// `spec/master.md §19.2.6`: one of twenty masters leads the others, whoever dies.
+    @Test func twentyMasters() {
+        var settings = SimulatedHistory.Settings(seed: 20)
+        settings.layout.masters = 20
+        settings.faults.kinds = [.kill, .partition]
+        settings.duration = 3_000_000_000
+        let report = SimulatedHistory(settings).run()
+        #expect(report.violations.isEmpty, "\(report.violations.joined(separator: "\n"))")
+    }
+
     /// The simulator is worth what it catches.
     @Test(arguments: Defect.allCases)
     func defectIsCaught(defect: Defect) {

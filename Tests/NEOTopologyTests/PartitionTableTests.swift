@@ -137,6 +137,46 @@ import Testing
         }
     }
 
+    private func master(_ number: Int32, port: UInt16) -> NodeRecord {
+        NodeRecord(
+            type: .master,
+            address: NodeAddress(host: "127.0.0.1", port: port),
+            nid: NID(.master, number),
+            state: .running,
+            idTimestamp: nil
+        )
+    }
+
+    /// `spec/master.md §19.1.11`: a master at another address, a storage with another id at the same one.
+    @Test func addressesAndIDsChange() throws {
+        var nodes = NodeTable()
+        _ = try nodes.apply(NotifyNodeInformation(timestamp: 1, nodes: [storage, master(1, port: 10)]))
+        _ = try nodes.apply(NotifyNodeInformation(timestamp: 2, nodes: [master(1, port: 11)]))
+        #expect(nodes[NID(.master, 1)]?.address?.port == 11)
+        #expect(nodes.all(of: .master).count == 1)
+        var renumbered = storage
+        renumbered.nid = NID(.storage, 5)
+        _ = try nodes.apply(NotifyNodeInformation(timestamp: 3, nodes: [renumbered]))
+        #expect(nodes[NID(.storage, 1)] == nil)
+        #expect(nodes[NID(.storage, 5)]?.address == storage.address)
+    }
+
+    /// `spec/master.md §19.1.11, §19.2.5`: masters were started in another order.
+    @Test(arguments: [[0, 1], [1, 0]])
+    func completeListRenumbersMasters(order: [Int]) throws {
+        var nodes = NodeTable()
+        _ = try nodes.apply(
+            NotifyNodeInformation(timestamp: 1, nodes: [master(1, port: 10), master(2, port: 11), master(3, port: 12)])
+        )
+        nodes.beginSession()
+        let renumbered = [master(3, port: 11), master(2, port: 12)]
+        let list = [master(1, port: 10)] + order.map { renumbered[$0] }
+        _ = try nodes.apply(NotifyNodeInformation(timestamp: 1, nodes: list))
+        #expect(nodes[NID(.master, 2)]?.address?.port == 12)
+        #expect(nodes[NID(.master, 3)]?.address?.port == 11)
+        #expect(nodes.all(of: .master).count == 3)
+    }
+
     @Test func refusesAChangeOfType() throws {
         var nodes = NodeTable()
         _ = try nodes.apply(NotifyNodeInformation(timestamp: 1, nodes: [storage]))

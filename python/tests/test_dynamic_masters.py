@@ -76,3 +76,40 @@ def test_an_empty_list_is_created(tmp_path):
          '--dynamic-master-list', str(known)], capture_output=True, text=True, timeout=20)
     assert result.returncode != 0 and 'master' in result.stderr, result
     assert known.read_text() == '[]'
+
+
+def test_a_list_that_cannot_be_created(tmp_path):
+    """Fatal at the start (`spec/master.md §19.1.10`)."""
+    known = tmp_path / 'absent' / 'masters.json'
+    result = subprocess.run(
+        [program(), 'master', '--cluster', 'c', '--masters', '127.0.0.1:1', '--bind', '127.0.0.1:0',
+         '--dynamic-master-list', str(known)], capture_output=True, text=True, timeout=20)
+    assert result.returncode == 1 and str(known) in result.stderr, result
+
+
+def test_a_list_that_cannot_be_written_any_more(tmp_path):
+    """It is told in the log, and the node goes on."""
+    cluster = Cluster(storages=1, masters=2, directory=tmp_path)
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    known = folder / 'masters.json'
+    [storage] = cluster.storage_nodes
+    storage.options += ['--dynamic-master-list', str(known)]
+    first, second = cluster.master_nodes
+    # The storage starts when only the first master is known to anybody: the second one is learnt later.
+    without_masters(storage, f'127.0.0.1:{first.port}')
+    without_masters(first, f'127.0.0.1:{first.port}')
+    try:
+        first.start()
+        storage.start()
+        cluster.admin_node.start()
+        wait(lambda: known.exists(), lambda: cluster.tail(storage))
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+        second.start()
+        wait(lambda: 'the list of masters cannot be written' in cluster.tail(storage), lambda: cluster.tail(storage))
+        cluster.wait_running()
+        assert storage.process.poll() is None
+    finally:
+        cluster.close()

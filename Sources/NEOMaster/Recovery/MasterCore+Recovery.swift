@@ -55,6 +55,7 @@ extension MasterCore {
         )
         records.reported(answer.ptid, by: nid)
         perform(recovery.answered(report, by: nid), &context)
+        rejectImpostors(&context)
     }
 
     private mutating func perform(_ action: Recovery.Action, _ context: inout Context) {
@@ -120,6 +121,7 @@ extension MasterCore {
             connections.notify(connection, NotifyNodeInformation(timestamp: timestamp, nodes: records), &context)
             connections.notify(connection, fullTable, &context)
         }
+        rejectImpostors(&context)
     }
 
     mutating func storageLostInRecovery(_ node: RegisteredNode, _ context: inout Context) {

@@ -49,6 +49,8 @@ struct Recovery: Hashable, Sendable {
     private var isProvisional = false
     /// Storages that were asked something and did not answer.
     private(set) var awaited: Set<NID> = []
+    /// Where storages are that must not have the id with which they come.
+    private var impostors: Set<NodeAddress> = []
     /// The truncation that the loaded table comes with.
     var truncateTID: TID?
     var backupTID: TID?
@@ -64,6 +66,14 @@ struct Recovery: Hashable, Sendable {
     var isLoaded: Bool { source == .loaded }
 
     func ptid(of nid: NID) -> Int? { reports[nid]?.ptid }
+
+    /// The storage said that it has no partition table.
+    func isWithoutTable(_ nid: NID) -> Bool { reports[nid].map { $0.ptid == nil } ?? false }
+
+    mutating func addImpostor(_ address: NodeAddress) { impostors.insert(address) }
+
+    /// - Returns: whether it is one; the next time it is not, unless it is found to be one again.
+    mutating func takeImpostor(_ address: NodeAddress) -> Bool { impostors.remove(address) != nil }
 
     /// A table has this PTID.
     mutating func saw(ptid: Int) { highestPTID = max(highestPTID, ptid) }
@@ -83,6 +93,7 @@ struct Recovery: Hashable, Sendable {
         bystanders = []
         isProvisional = false
         awaited = []
+        impostors = []
         truncateTID = nil
         backupTID = nil
         lastMessage = ""

@@ -8,6 +8,9 @@ import OrderedCollections
 /// comes between what others are told, the answer, the list of nodes and the table.
 extension MasterCore {
     mutating func identify(_ request: RequestIdentification, _ source: Source, _ context: inout Context) {
+        var request = request
+        // The id that it had is that of another storage.
+        if request.type == .storage, let address = request.address, recovery.takeImpostor(address) { request.nid = nil }
         guard request.cluster == configuration.cluster else {
             return refuse(source, "invalid cluster name", &context)
         }
@@ -18,6 +21,7 @@ extension MasterCore {
         if request.type == .master, electionIsLost(to: request) {
             return yield(to: request, source, &context)
         }
+        makeWay(for: request, &context)
         let designation = registry.designate(request, own: ownKey)
         if case .refused(let text) = designation { return refuse(source, text, &context) }
         guard let newPartitions = newPartitions(request) else {
@@ -193,7 +197,40 @@ extension MasterCore {
             node.node.nid = nid
             node.node.address = request.address
             node.node.state = state
+            node.hasOwnID = request.nid == nid
         }
         return key
+    }
+
+    // MARK: Storages without a table
+
+    /// Whoever comes with an id has it from a partition table, or from another master; a storage that has no table must
+    /// not keep it from its owner (`spec/master.md §18.4`).
+    private mutating func makeWay(for request: RequestIdentification, _ context: inout Context) {
+        guard clusterState == .recovering, request.type == .storage, let nid = request.nid, !nid.isTemporary,
+            let holder = registry[nid], holder.isIdentified, holder.type == .storage,
+            holder.node.address != request.address, recovery.isWithoutTable(nid)
+        else { return }
+        rejectID(of: holder, &context)
+    }
+
+    /// A storage that has no partition table cannot have what the loaded one gives to its id. This master gave the id before
+    /// it knew the table; or another master did, or the database was erased since. Only with the first table of a cluster
+    /// may the owner not have recorded it: then nothing was committed.
+    mutating func rejectImpostors(_ context: inout Context) {
+        guard recovery.isLoaded, let ptid = table.ptid else { return }
+        let (named, readable) = (table.nids, table.readableNIDs)
+        for node in registry.identified(.storage) {
+            guard let nid = node.node.nid, named.contains(nid), recovery.isWithoutTable(nid) else { continue }
+            if !node.hasOwnID || ptid > 1 && readable.contains(nid) { rejectID(of: node, &context) }
+        }
+    }
+
+    /// The storage has to identify again, and gets another id.
+    private mutating func rejectID(of node: RegisteredNode, _ context: inout Context) {
+        guard let address = node.node.address, let connection = node.connection else { return }
+        recovery.addImpostor(address)
+        disconnect(connection, "it has no partition table, and the id of another storage", &context)
+        registry.update(node.key) { $0.node.address = nil }
     }
 }

@@ -18,6 +18,8 @@ struct RegisteredNode: Hashable, Sendable {
     var node: Node
     /// The connection on which the node identified, as long as it is there.
     var connection: ConnectionID?
+    /// The node came with its id: it was not given by this master.
+    var hasOwnID = false
     /// Path of the device of a storage, for the topology.
     var devicePath: [[UInt8]] = []
     /// The client may not write.

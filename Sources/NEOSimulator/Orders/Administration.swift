@@ -148,7 +148,7 @@ final class Administration {
         let again = { [self] in
             world.schedule(after: 1_000_000_000) { [self] in if !isSettled { settle() } }
         }
-        guard !desk.isWaiting else { return again() }
+        guard desk.isUp, !desk.isWaiting else { return again() }
         look { [self] picture in
             guard let picture, picture.state == .running else { return again() }
             if picture.replicas != replicas {

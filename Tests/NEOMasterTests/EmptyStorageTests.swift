@@ -1,0 +1,96 @@
+import NEOProtocol
+import NEOTopology
+import OrderedCollections
+import Testing
+
+@testable import NEOMaster
+
+/// A storage without a partition table never stands for one that has data (`spec/master.md §18.4`).
+@Suite struct EmptyStorageTests {
+    private func rows(_ states: [CellState]) -> [[CellRecord]] {
+        [states.enumerated().map { CellRecord(nid: NID(.storage, Int32($0 + 1)), state: $1) }]
+    }
+
+    private func empty(_ cluster: inout ScriptedCluster, _ name: String) {
+        cluster.answer(name, AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
+    }
+
+    private func tell(_ cluster: inout ScriptedCluster, _ name: String, _ ptid: Int, _ rows: [[CellRecord]]) {
+        cluster.answer(name, AnswerRecovery(ptid: ptid, backupTID: nil, truncateTID: nil))
+        cluster.answer(name, AnswerPartitionTable(ptid: ptid, replicas: 1, rows: rows))
+    }
+
+    /// Seed 70 of the simulation, with an operator.
+    /// 1. A storage that was dropped, and erased its database, is the first to find a new master: it is given S1.
+    /// 2. S2 comes with a table in which S1 and S2 are readable.
+    /// 3. The cluster waits for the real S1. The other one gets another id.
+    @Test func idGivenBeforeTheTableIsKnown() {
+        var cluster = ScriptedCluster()
+        #expect(cluster.storage(3).contains("S3 < AcceptIdentification S1"))
+        empty(&cluster, "S3")
+        cluster.storage(2, nid: NID(.storage, 2))
+        tell(&cluster, "S2", 16, rows([.upToDate, .upToDate]))
+        #expect(cluster.core.clusterState == .recovering)
+        #expect(!cluster.isConnected("S3"))
+        // It comes back with the id that it had.
+        #expect(cluster.storage(3, nid: NID(.storage, 1)).contains("S3 < AcceptIdentification S3"))
+        empty(&cluster, "S3")
+        #expect(cluster.core.clusterState == .recovering)
+        #expect(cluster.storage(1, nid: NID(.storage, 1)).contains("S1 < AcceptIdentification S1"))
+        cluster.answer("S1", AnswerRecovery(ptid: 16, backupTID: nil, truncateTID: nil))
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.core.registry[NID(.storage, 3)]?.state == .pending)
+    }
+
+    /// The owner of the id is the only one to have the table: it must not be refused for ever.
+    @Test func ownerComesWithTheOnlyTable() {
+        var cluster = ScriptedCluster()
+        cluster.storage(3)
+        _ = cluster.accept("S1")
+        let owner = cluster.identification(.storage, nid: NID(.storage, 1), port: 20_001)
+        // As long as nobody knows what the other one has.
+        #expect(cluster.send("S1", owner).first == "S1 < Error PROTOCOL_ERROR already connected")
+        empty(&cluster, "S3")
+        _ = cluster.accept("S1")
+        let lines = cluster.send("S1", owner)
+        #expect(lines.contains("S3 closed") && lines.contains("S1 < AcceptIdentification S1"))
+        // It does not chase the owner away in turn.
+        #expect(cluster.storage(3, nid: NID(.storage, 1)).contains("S3 < AcceptIdentification S2"))
+        tell(&cluster, "S1", 7, rows([.upToDate]))
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
+    /// It has the id from a master that is gone.
+    @Test func idOfAnotherMaster() {
+        var cluster = ScriptedCluster()
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.storage(2, nid: NID(.storage, 2))
+        tell(&cluster, "S2", 16, rows([.upToDate, .upToDate]))
+        empty(&cluster, "S1")
+        #expect(!cluster.isConnected("S1"))
+        #expect(cluster.core.clusterState == .recovering)
+    }
+
+    /// 1. A cluster was created over S1 and S2. 2. S2 was lost before it recorded the table. 3. It comes back: nothing was
+    /// committed, since all that have readable cells had to answer before.
+    @Test func tableThatWasJustCreated() {
+        var cluster = ScriptedCluster()
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.storage(2, nid: NID(.storage, 2))
+        tell(&cluster, "S1", 1, rows([.upToDate, .upToDate]))
+        empty(&cluster, "S2")
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.tableText(2) == "UU")
+    }
+
+    /// A cell that is out of date is filled in any case.
+    @Test func cellThatIsOutOfDate() {
+        var cluster = ScriptedCluster()
+        cluster.storage(2, nid: NID(.storage, 2))
+        cluster.storage(1, nid: NID(.storage, 1))
+        tell(&cluster, "S1", 5, rows([.upToDate, .outOfDate]))
+        empty(&cluster, "S2")
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.isConnected("S2"))
+    }
+}

@@ -1,0 +1,204 @@
+import MessagePack
+import NEOEngine
+import NEOProtocol
+import NEOTopology
+import OrderedCollections
+import Testing
+
+@testable import NEOMaster
+
+/// Scenarios of `spec/master.md §19.1 and §19.2` that no other suite has: who is told what, and other masters.
+@Suite struct RegistryScenarioTests {
+    /// 19.1.6 and 7, the table of `§2.7`, with nodes that come and go in an order of which there are 200.
+    @Test(arguments: 0..<200 as Range<UInt64>)
+    func everybodyIsToldWhatItMayKnow(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var cluster = ScriptedCluster.running()
+        cluster.send("S1", FlushLog())
+        var serial = Int32(10)
+        for _ in 0..<20 {
+            let guests = cluster.names.values.filter { !["S1", "S2"].contains($0) && !$0.hasPrefix("to ") }
+            if let name = guests.randomElement(using: &random), Bool.random(using: &random) {
+                _ = cluster.cut(name)
+                continue
+            }
+            serial += 1
+            let type = [NodeType.master, .storage, .client, .admin].randomElement(using: &random) ?? .client
+            let copies = type == .admin || type == .client && Bool.random(using: &random)
+            let name = "\(type.name.prefix(1))\(serial)\(copies ? "+" : "")"
+            _ = cluster.accept(name)
+            let backup: MessagePackValue = type == .admin ? .array([.text("copy")]) : .text("copy")
+            cluster.send(
+                name,
+                cluster.identification(
+                    type,
+                    port: type == .client ? nil : 40_000 + UInt16(serial),
+                    extra: copies ? Properties(["backup": backup]) : Properties()
+                )
+            )
+            guard case .notifyNodeInformation(let list)? = cluster.sent[name]?.dropFirst().first?.packet else {
+                Issue.record("\(name) is not told the list of nodes")
+                return
+            }
+            // Itself first, then what it may know, the primary in any case.
+            #expect(list.nodes.first?.type == type && list.nodes.first?.state != .down)
+            #expect(list.nodes.contains { $0.nid == NID(.master, 1) })
+        }
+        for (name, frames) in cluster.sent {
+            var timestamps: [Double] = []
+            for case .notifyNodeInformation(let information) in frames.map(\.packet) {
+                timestamps.append(information.timestamp)
+                #expect(!information.nodes.isEmpty)
+                let told = Set(information.nodes.dropFirst(timestamps.count == 1 ? 1 : 0).map(\.type))
+                #expect(told.isSubset(of: Self.mayKnow(name)), "\(name) is told of \(told)")
+            }
+            #expect(zip(timestamps, timestamps.dropFirst()).allSatisfy { $0 < $1 })
+        }
+    }
+
+    private static func mayKnow(_ name: String) -> Set<NodeType> {
+        switch name.first {
+        case "S": [.master, .storage, .client]
+        case "C": name.hasSuffix("+") ? [.master, .storage, .admin] : [.master, .storage]
+        case "A": [.master, .storage, .client]
+        default: [.master]
+        }
+    }
+
+    /// 19.1.8
+    @Test func storageThatMovesKeepsItsID() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.admin()
+        _ = cluster.cut("S2")
+        _ = cluster.accept("moved")
+        let lines = cluster.send("moved", cluster.identification(.storage, nid: NID(.storage, 2), port: 23_456))
+        #expect(lines.contains("moved < AcceptIdentification S2"))
+        for name in ["S1", "A1"] {
+            guard case .notifyNodeInformation(let information)? = cluster.last(name) else {
+                Issue.record("\(name) is not told")
+                continue
+            }
+            #expect(information.nodes.map(\.address?.port) == [23_456])
+        }
+        #expect(cluster.core.registry.all(of: .storage).count == 2)
+    }
+
+    /// 19.1.12
+    @Test func answerThatNobodyAskedFor() {
+        var cluster = ScriptedCluster.running()
+        let name = "S2"
+        guard let id = cluster.connection(name) else { return }
+        let answer = AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max)
+        let lines = cluster.event(.received(id, Frame(id: 999, answer.packet)))
+        #expect(lines.contains { $0.hasPrefix("S2 < Error PROTOCOL_ERROR unexpected answer") })
+        #expect(lines.contains("S2 closed"))
+        #expect(cluster.core.clusterState == .recovering)
+        let rows = [
+            [CellRecord(nid: NID(.storage, 1), state: .upToDate)],
+            [CellRecord(nid: NID(.storage, 2), state: .upToDate)],
+        ]
+        cluster.storage(2, nid: NID(.storage, 2))
+        for number in 1...2 {
+            cluster.answer("S\(number)", AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: nil))
+            cluster.answer("S\(number)", AnswerPartitionTable(ptid: 1, replicas: 0, rows: rows))
+        }
+        cluster.verify(storages: 1...2)
+        #expect(cluster.core.clusterState == .running)
+    }
+
+    // MARK: Masters
+
+    private static let addresses = (1...3).map { NodeAddress(host: "127.0.0.1", port: 10_000 + UInt16($0)) }
+
+    private func masterStates(_ cluster: ScriptedCluster) -> [String] {
+        cluster.core.registry.all(of: .master).map { "\($0.node.nid?.description ?? "?") \($0.state.name)" }
+    }
+
+    /// 19.2.1: only those that were started are RUNNING.
+    @Test func mastersThatStartOneAfterTheOther() {
+        var cluster = ScriptedCluster(masters: Self.addresses)
+        for number in UInt16(1)...2 {
+            _ = cluster.accept("M\(number + 1)")
+            let lines = cluster.send(
+                "M\(number + 1)",
+                cluster.identification(
+                    .master,
+                    nid: NID(.master, 1),
+                    port: 10_000 + number,
+                    timestamp: cluster.wallTime + 1
+                )
+            )
+            #expect(lines.contains("M\(number + 1) < AcceptIdentification M\(number + 1)"))
+        }
+        #expect(masterStates(cluster) == ["M1 RUNNING", "M2 RUNNING", "M3 RUNNING", "? DOWN"])
+    }
+
+    /// 19.2.4: another master is told to leave; this one is not.
+    @Test func secondaryIsKilled() {
+        var cluster = ScriptedCluster.running()
+        cluster.admin()
+        _ = cluster.accept("M2")
+        cluster.send("M2", cluster.identification(.master, port: 10_001))
+        let lines = cluster.send("A1", SetNodeState(nid: NID(.master, 2), state: .down))
+        #expect(lines.first == "A1 < Error ACK state changed")
+        #expect(lines.contains("M2 < NotifyNodeInformation M2 DOWN"))
+        #expect(lines.last == "M2 closed")
+        #expect(
+            cluster.send("A1", SetNodeState(nid: NID(.master, 2), state: .down)) == [
+                "A1 < Error ACK node already in DOWN state"
+            ]
+        )
+        #expect(
+            cluster.send("A1", SetNodeState(nid: NID(.master, 1), state: .down)) == [
+                "A1 < Error DENIED can not kill primary master node"
+            ]
+        )
+        #expect(cluster.core.clusterState == .running)
+    }
+
+    /// 19.2.7
+    @Test func secondariesAreNoStorages() {
+        var cluster = ScriptedCluster(partitions: 3, autostart: 2)
+        _ = cluster.accept("M2")
+        cluster.send("M2", cluster.identification(.master, port: 10_001, timestamp: cluster.wallTime + 1))
+        for number in Int32(1)...2 {
+            cluster.storage(number)
+            cluster.answer("S\(number)", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
+        }
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.tableText(2) == "U.|.U|U.")
+        #expect(cluster.core.table.nids == [NID(.storage, 1), NID(.storage, 2)])
+    }
+
+    /// 19.2.10, the last two rows of the table of `§3.6`: a secondary that its primary did not accept yet.
+    @Test func secondaryThatIsNotAccepted() {
+        func yielding() -> ScriptedCluster {
+            var cluster = ScriptedCluster(masters: [Self.addresses[0]])
+            _ = cluster.accept("older")
+            cluster.send("older", cluster.identification(.master, port: 10_001, timestamp: 1))
+            #expect(cluster.core.election.secondary?.isAccepted == false)
+            return cluster
+        }
+        var asked = yielding()
+        #expect(asked.storage(1) == ["S1 < NotPrimaryMaster none of 2", "S1 closed"])
+        // Another secondary, that looks for its primary.
+        _ = asked.accept("lost")
+        #expect(
+            asked.send("lost", asked.identification(.master, port: 10_002)) == [
+                "lost < NotPrimaryMaster none of 2", "lost closed",
+            ]
+        )
+        // The primary itself.
+        _ = asked.accept("older")
+        #expect(
+            asked.send("older", asked.identification(.master, port: 10_001, timestamp: 1)) == [
+                "older < NotPrimaryMaster none of 2", "older closed",
+            ]
+        )
+        // A candidate becomes the target.
+        var led = yielding()
+        _ = led.accept("candidate")
+        led.send("candidate", led.identification(.master, port: 10_003, timestamp: 7))
+        #expect(led.core.election.secondary?.target == Self.addresses[2])
+    }
+}

@@ -1,0 +1,244 @@
+import NEOEngine
+import NEOProtocol
+import NEOTopology
+import OrderedCollections
+import Testing
+
+@testable import NEOMaster
+
+/// Scenarios of `spec/master.md §19.7, §19.8, §19.10 and §19.12` that no other suite has: transactions, packs, operators.
+@Suite struct ServiceScenarioTests {
+    /// 19.7.6: the end of a replication is that of a cell that was discarded, and assigned again, meanwhile.
+    @Test func lateEndOfReplication() {
+        var cluster = ScriptedCluster.running(storages: 1)
+        cluster.admin()
+        cluster.storage(2)
+        cluster.send("A1", AddPendingNodes(nids: [NID(.storage, 2)]))
+        cluster.send("S2", NotifyReady())
+        func tweak(without excluded: [NID] = []) {
+            cluster.send("A1", TweakPartitionTable(dryRun: false, excluded: excluded))
+        }
+        cluster.send("A1", SetNumReplicas(replicas: 1))
+        tweak()
+        #expect(cluster.tableText(2) == "UO|UO")
+        cluster.send("S2", AskUnfinishedTransactions(partitions: [0, 1]))
+        cluster.send("A1", SetNumReplicas(replicas: 0))
+        tweak()
+        #expect(cluster.tableText(2) == "U.|FO")
+        cluster.send("A1", SetNumReplicas(replicas: 1))
+        tweak()
+        #expect(cluster.tableText(2) == "UO|UO")
+        // Sent before S2 knew.
+        #expect(cluster.send("S2", NotifyReplicationDone(partition: 0, tid: .zero)) == [])
+        #expect(cluster.tableText(2) == "UO|UO")
+        cluster.send("S2", AskUnfinishedTransactions(partitions: [0]))
+        cluster.send("S2", NotifyReplicationDone(partition: 0, tid: .zero))
+        #expect(cluster.tableText(2) == "UU|UO")
+    }
+
+    // MARK: Transactions
+
+    /// 19.8.2
+    @Test func unknownTransaction() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        cluster.client(2)
+        let ttid = cluster.begin("C2")
+        for unknown in [TID(77), ttid] {
+            let lines = cluster.finish("C1", unknown, [1])
+            #expect(lines.first == "C1 < Error PROTOCOL_ERROR unknown ttid \(unknown)")
+            #expect(!cluster.isConnected("C1"))
+            cluster.client(1)
+        }
+        #expect(cluster.core.clusterState == .running)
+        #expect(cluster.finish("C2", ttid, [2, 3]) == ["S1 < AskLockInformation", "S2 < AskLockInformation"])
+    }
+
+    /// 19.8.4: the transaction that waited involves the storage that it waited for.
+    @Test func transactionThatWaitedForAStorage() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.client(1)
+        _ = cluster.cut("S2")
+        cluster.storage(2, nid: NID(.storage, 2))
+        #expect(cluster.begin("C1") == .zero)
+        cluster.send("S2", NotifyReady())
+        guard case .answerBeginTransaction(let answer)? = cluster.last("C1") else {
+            Issue.record("the transaction did not begin")
+            return
+        }
+        #expect(cluster.finish("C1", answer.ttid, [2]) == ["S1 < AskLockInformation", "S2 < AskLockInformation"])
+    }
+
+    /// 19.8.10, the last case: a ring of three storages; another one is lost, so that the vote that was accepted leaves
+    /// partitions that nobody has.
+    @Test func acceptedVoteIsRefusedAtTheFinish() {
+        var cluster = ScriptedCluster.running(storages: 3, partitions: 3, replicas: 1)
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        #expect(cluster.send("C1", FailedVote(ttid: ttid, nids: [NID(.storage, 2)])) == ["C1 < Error ACK "])
+        _ = cluster.cut("S3")
+        #expect(cluster.core.clusterState == .running)
+        let lines = cluster.finish("C1", ttid, [0, 1, 2])
+        #expect(lines.first == "C1 < Error INCOMPLETE_TRANSACTION ")
+        #expect(cluster.core.transactions[ttid] == nil)
+        #expect(cluster.isConnected("S2") && cluster.core.clusterState == .running)
+    }
+
+    /// 19.8.11
+    @Test func failedVoteWithoutReplica() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        #expect(
+            cluster.send("C1", FailedVote(ttid: ttid, nids: [NID(.storage, 2)])) == [
+                "C1 < Error INCOMPLETE_TRANSACTION "
+            ]
+        )
+        #expect(cluster.isConnected("S2") && cluster.core.clusterState == .running)
+    }
+
+    /// 19.8.12: after a TID far in the future, the next ones follow it without a gap.
+    @Test func tidsAfterOneOfTheFuture() throws {
+        var cluster = ScriptedCluster.running(partitions: 1)
+        cluster.client(1)
+        func commit(_ chosen: TID? = nil) throws -> TID {
+            let ttid = cluster.begin("C1", chosen)
+            cluster.finish("C1", ttid, [1])
+            cluster.lock("S1", ttid)
+            return try #require(cluster.finishedTID("C1"))
+        }
+        let future = try #require(TID(unixTime: cluster.wallTime + 1e9))
+        #expect(try commit(future) == future)
+        let next = try commit()
+        #expect(next.rawValue == future.rawValue + 1)
+        #expect(try commit().rawValue == next.rawValue + 1)
+    }
+
+    /// 19.8.16: deleted objects are of no interest to clients.
+    @Test func deletionsAreNotInvalidations() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        cluster.client(2)
+        let ttid = cluster.begin("C1")
+        cluster.send("C1", AskFinishTransaction(ttid: ttid, stored: [OID(2)], deleted: [1], checked: [], pack: nil))
+        cluster.lock("S1", ttid)
+        #expect(cluster.lock("S2", ttid).contains("C2 < InvalidateObjects [2]"))
+    }
+
+    // MARK: Packs
+
+    /// 19.10.1
+    @Test(arguments: [0, 1001] as [UInt64])
+    func invalidPackTime(time: UInt64) {
+        var cluster = ScriptedCluster.running(lastTID: TID(1000))
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        let lines = cluster.send(
+            "C1",
+            AskFinishTransaction(
+                ttid: ttid,
+                stored: [],
+                deleted: [],
+                checked: [0],
+                pack: PackRequest(oids: nil, tid: TID(time))
+            )
+        )
+        #expect(lines.first == "C1 < Error PROTOCOL_ERROR invalid pack time")
+        #expect(cluster.core.packs.signatures == nil)
+    }
+
+    /// 19.10.3 and 19.10.4: all the nodes that ever reported a completion are waited for; who comes late learns of it.
+    @Test func packIsCompletedByAll() {
+        var cluster = ScriptedCluster.running(replicas: 1, lastTID: TID(1000))
+        cluster.client(1)
+        for name in ["S1", "S2"] { cluster.send(name, NotifyPackCompleted(tid: .zero)) }
+        let ttid = cluster.begin("C1")
+        cluster.send(
+            "C1",
+            AskFinishTransaction(
+                ttid: ttid,
+                stored: [],
+                deleted: [],
+                checked: [0, 1],
+                pack: PackRequest(oids: nil, tid: TID(1000))
+            )
+        )
+        for name in ["S1", "S2"] { cluster.lock(name, ttid) }
+        let id = cluster.core.lastTransaction
+        cluster.send("C1", WaitForPack(tid: id))
+        #expect(cluster.send("S1", NotifyPackCompleted(tid: id)) == [])
+        #expect(cluster.send("S2", NotifyPackCompleted(tid: id)) == ["C1 < WaitedForPack"])
+        _ = cluster.cut("S2")
+        cluster.storage(2, nid: NID(.storage, 2))
+        #expect(cluster.send("S2", NotifyReady()) == ["S2 < NotifyPackSigned"])
+        #expect(
+            cluster.last("S2") == .notifyPackSigned(NotifyPackSigned(approved: [id], rejected: []))
+        )
+    }
+
+    // MARK: Operators
+
+    /// 19.12.1 and 2: what is refused in which state, without the loss of the connection.
+    @Test func denialsByState() {
+        let commands: [(name: String, packet: any RequestPayload, states: [ClusterState])] = [
+            ("addPendingNodes", AddPendingNodes(nids: []), [.running]),
+            ("tweakPartitionTable", TweakPartitionTable(dryRun: true, excluded: []), [.running]),
+            ("setNumReplicas", SetNumReplicas(replicas: 0), [.running]),
+            ("truncate", Truncate(tid: .zero), [.running]),
+        ]
+        for state in [ClusterState.recovering, .verifying, .running, .stopping] {
+            var cluster = ScriptedCluster(partitions: 1)
+            if state == .running || state == .stopping {
+                cluster = .running()
+                cluster.client(1)
+            }
+            if state == .verifying {
+                cluster.storage(1, nid: NID(.storage, 1))
+                cluster.answer("S1", AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: nil))
+                let rows = [[CellRecord(nid: NID(.storage, 1), state: .upToDate)]]
+                cluster.answer("S1", AnswerPartitionTable(ptid: 1, replicas: 0, rows: rows))
+            }
+            cluster.admin()
+            if state == .stopping {
+                _ = cluster.begin("C1")
+                cluster.send("A1", SetClusterState(state: .stopping))
+            }
+            #expect(cluster.core.clusterState == state)
+            for command in commands {
+                let lines = cluster.send("A1", command.packet)
+                let denial = "A1 < Error DENIED \(command.name) RPC can not be used in \(state.name) state"
+                #expect((lines == [denial]) == !command.states.contains(state), "\(command.name) in \(state.name)")
+            }
+            let start = cluster.send("A1", SetClusterState(state: .verifying))
+            #expect(
+                start == [
+                    state == .recovering
+                        ? "A1 < Error DENIED Cannot exit recovery without any storage node"
+                        : "A1 < Error DENIED Can not switch to this state"
+                ]
+            )
+            for invalid in [ClusterState.recovering, .running, .backingUp] {
+                #expect(
+                    cluster.send("A1", SetClusterState(state: invalid)) == [
+                        "A1 < Error DENIED Invalid state requested"
+                    ]
+                )
+            }
+            #expect(cluster.isConnected("A1"))
+        }
+    }
+
+    /// 19.12.3
+    @Test func logsOfAllNodes() {
+        var cluster = ScriptedCluster.running()
+        cluster.admin()
+        cluster.client(1)
+        _ = cluster.accept("M2")
+        cluster.send("M2", cluster.identification(.master, port: 10_001))
+        #expect(
+            Set(cluster.send("A1", FlushLog())) == [
+                "S1 < FlushLog", "S2 < FlushLog", "C1 < FlushLog", "M2 < FlushLog",
+            ]
+        )
+    }
+}
