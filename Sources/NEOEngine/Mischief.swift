@@ -24,6 +24,13 @@ public struct Mischief: OptionSet, Hashable, Sendable {
     public static let all: Mischief = [.smallSlices, .smallChunks, .earlyTimeouts, .lateFlush, .refusals]
 }
 
+extension Mischief: CustomStringConvertible {
+    public var description: String {
+        let names = ["small slices", "small chunks", "early timeouts", "late flush", "refusals"]
+        return names.indices.filter { rawValue & 1 << UInt8($0) != 0 }.map { names[$0] }.joined(separator: ", ")
+    }
+}
+
 extension CoreContext {
     /// Whether to do something rare here, now.
     ///

@@ -103,7 +103,10 @@ enum SimulationProgram {
         func settings(_ seed: UInt64) -> SimulatedHistory.Settings {
             var settings = SimulatedHistory.Settings(seed: seed)
             if let masters { settings.layout.masters = masters }
-            if let storages { settings.layout.storages = storages }
+            if let storages {
+                settings.layout.storages = storages
+                settings.layout.spares = min(settings.layout.spares, storages - 1)
+            }
             if let replicas { settings.layout.replicas = replicas }
             if let clients { settings.layout.clients = clients }
             if let seconds { settings.duration = seconds * 1_000_000_000 }

@@ -8,6 +8,8 @@ public struct ClusterLayout: Hashable, Sendable, CustomStringConvertible {
     public var clients = 2
     public var partitions = 4
     public var replicas = 0
+    /// Storages that are not there to be used from the beginning: an operator adds them.
+    public var spares = 0
     /// Bytes of the record cache of each client.
     public var cacheBytes = 20 << 20
     public var replication = ReplicationOptions()
@@ -29,6 +31,6 @@ public struct ClusterLayout: Hashable, Sendable, CustomStringConvertible {
     }
 
     public var description: String {
-        "\(masters) masters, \(storages) storages, \(clients) clients, \(partitions) partitions, \(replicas) replicas"
+        "\(masters) masters, \(storages) storages\(spares > 0 ? " (\(spares) spare)" : ""), \(clients) clients, \(partitions) partitions, \(replicas) replicas"
     }
 }

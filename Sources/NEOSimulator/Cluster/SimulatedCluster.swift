@@ -45,7 +45,7 @@ public final class SimulatedCluster {
             masters: defect == .twoPrimaries ? [] : masterAddresses,
             partitions: layout.partitions,
             replicas: layout.replicas,
-            autostart: layout.storages
+            autostart: layout.storages - layout.spares
         )
         let node = CoreNode(
             name: "M\(number)",

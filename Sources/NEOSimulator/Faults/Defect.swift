@@ -22,6 +22,7 @@ public enum Defect: String, CaseIterable, Hashable, Sendable {
 extension ClusterLayout {
     /// Has what a defect is about.
     public mutating func suit(_ defect: Defect) {
+        spares = 0
         switch defect {
         case .replicationGap:
             storages = max(2, storages)

@@ -52,6 +52,7 @@ public final class SimulatedHistory {
             let isMischievous = Bool.random(using: &random)
             mischief = Mischief(rawValue: isMischievous ? .random(in: 0...Mischief.all.rawValue, using: &random) : 0)
             commitsOneJob = Int.random(in: 0..<6, using: &random) == 0
+            if !orders.isEmpty { layout.spares = Int.random(in: 0..<layout.storages, using: &random) }
         }
     }
 
@@ -248,6 +249,8 @@ public final class SimulatedHistory {
         public var seed: UInt64
         public var layout: ClusterLayout
         public var plan: FaultPlan
+        public var orderPlan: OrderPlan
+        public var mischief: Mischief
         /// Hash of the event log.
         public var hash: UInt64
         public var events: Int
@@ -271,6 +274,8 @@ public final class SimulatedHistory {
             seed = history.settings.seed
             layout = history.settings.layout
             plan = history.settings.faults
+            orderPlan = history.settings.orders
+            mischief = history.settings.mischief
             hash = history.world.log.hash
             events = history.world.log.count
             commits = history.ledger.commits
@@ -290,7 +295,8 @@ public final class SimulatedHistory {
             seed \(seed): hash \(String(hash, radix: 16)), \(events) events, \(commits) commits, \(conflicts) conflicts, \
             \(failures) failures, \(faults.values.reduce(0, +)) faults, \(orders.values.reduce(0, +)) orders, \
             \(takeOvers) take-overs, \
-            \(promotions) cells replicated; \(layout); \(plan): \(violations.count) violations
+            \(promotions) cells replicated; \(layout); \(plan); \(orderPlan)\(mischief.isEmpty ? "" : "; \(mischief)"): \
+            \(violations.count) violations
             """
         }
     }
