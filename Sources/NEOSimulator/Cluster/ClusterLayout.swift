@@ -8,7 +8,7 @@ public struct ClusterLayout: Hashable, Sendable, CustomStringConvertible {
     public var clients = 2
     public var partitions = 4
     public var replicas = 0
-    /// Storages that are not there to be used from the beginning: an operator adds them.
+    /// Storages that come once the cluster is created, by an operator, who may add them.
     public var spares = 0
     /// Bytes of the record cache of each client.
     public var cacheBytes = 20 << 20

@@ -45,7 +45,8 @@ public final class SimulatedCluster {
             masters: defect == .twoPrimaries ? [] : masterAddresses,
             partitions: layout.partitions,
             replicas: layout.replicas,
-            autostart: layout.storages - layout.spares
+            // A master that counts storages would make another cluster of those that are spare.
+            autostart: layout.spares > 0 ? 0 : layout.storages
         )
         let node = CoreNode(
             name: "M\(number)",
@@ -121,13 +122,17 @@ public final class SimulatedCluster {
         self.desk = desk
     }
 
-    /// Starts everything.
+    /// Starts everything but the spare storages.
     public func start() {
         for master in masters { master.start() }
-        for storage in storages { storage.start() }
+        for storage in storages.dropLast(layout.spares) { storage.start() }
         for client in clients { client.start() }
         administrator?.start()
         desk?.start()
+    }
+
+    func startSpares() {
+        for storage in storages { storage.start() }
     }
 
     // MARK: State

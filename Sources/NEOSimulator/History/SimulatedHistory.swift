@@ -53,6 +53,8 @@ public final class SimulatedHistory {
             mischief = Mischief(rawValue: isMischievous ? .random(in: 0...Mischief.all.rawValue, using: &random) : 0)
             commitsOneJob = Int.random(in: 0..<6, using: &random) == 0
             if !orders.isEmpty { layout.spares = Int.random(in: 0..<layout.storages, using: &random) }
+            // An operator who creates a cluster while others may do it again would give up data.
+            if layout.spares > 0 { isCreatedUnderFaults = false }
         }
     }
 
@@ -136,6 +138,9 @@ public final class SimulatedHistory {
         let injector = FaultInjector(cluster, settings.faults) { [unowned self] in restart($0) }
         self.injector = injector
         cluster.start()
+        if settings.layout.spares > 0 {
+            administration?.create { [unowned self] in cluster.primary?.clusterState == .running }
+        }
         if settings.isCreatedUnderFaults {
             injector.start()
             world.run(for: settings.duration / 4)
@@ -143,6 +148,7 @@ public final class SimulatedHistory {
         }
         if !isViolated("the cluster is not created", within: 240, until: { cluster.primary?.clusterState == .running })
         {
+            cluster.startSpares()
             setUp()
             injector.start()
             administration?.start()

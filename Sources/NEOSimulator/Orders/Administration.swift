@@ -36,6 +36,17 @@ final class Administration {
         self.replicas = replicas
     }
 
+    // MARK: At the beginning
+
+    /// Starts the cluster with the storages that are there, as soon as there are some. A candidate that is told to may
+    /// still meet an older one.
+    func create(until isCreated: @escaping () -> Bool) {
+        guard !isCreated() else { return }
+        desk.ask(SetClusterState(state: .verifying)) { [self] _ in
+            world.schedule(after: 500_000_000) { [self] in create(until: isCreated) }
+        }
+    }
+
     // MARK: At random
 
     /// Gives orders at random until ``stop()``.
