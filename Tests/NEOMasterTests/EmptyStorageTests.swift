@@ -73,14 +73,39 @@ import Testing
 
     /// 1. A cluster was created over S1 and S2. 2. S2 was lost before it recorded the table. 3. It comes back: nothing was
     /// committed, since all that have readable cells had to answer before.
-    @Test func tableThatWasJustCreated() {
-        var cluster = ScriptedCluster()
+    @Test(arguments: [true, false])
+    func tableThatWasJustCreated(startsByItself: Bool) {
+        var cluster = ScriptedCluster(autostart: startsByItself ? 2 : 0)
+        cluster.admin()
         cluster.storage(1, nid: NID(.storage, 1))
         cluster.storage(2, nid: NID(.storage, 2))
         tell(&cluster, "S1", 1, rows([.upToDate, .upToDate]))
         empty(&cluster, "S2")
+        if !startsByItself {
+            #expect(cluster.core.clusterState == .recovering)
+            #expect(
+                cluster.send("A1", SetClusterState(state: .verifying)).first == "A1 < Error ACK Cluster state changed"
+            )
+        }
         #expect(cluster.core.clusterState == .verifying)
         #expect(cluster.tableText(2) == "UU")
+    }
+
+    /// Seed 110 of the simulation, with an operator.
+    /// 1. A storage that nobody uses yet was given S1 by a master that did not know the table.
+    /// 2. With that id, it finds another master, where S2 told the table that the cluster was created with.
+    /// 3. The cluster waits for the real S1, which may have all the data.
+    @Test func idOfAnotherMasterWithTheFirstTable() {
+        var cluster = ScriptedCluster()
+        cluster.storage(2, nid: NID(.storage, 2))
+        tell(&cluster, "S2", 1, rows([.upToDate, .upToDate]))
+        cluster.storage(3, nid: NID(.storage, 1))
+        empty(&cluster, "S3")
+        #expect(cluster.core.clusterState == .recovering)
+        cluster.storage(1, nid: NID(.storage, 1))
+        #expect(!cluster.isConnected("S3"))
+        cluster.answer("S1", AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: nil))
+        #expect(cluster.core.clusterState == .verifying)
     }
 
     /// A cell that is out of date is filled in any case.

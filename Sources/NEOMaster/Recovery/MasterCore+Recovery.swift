@@ -157,8 +157,12 @@ extension MasterCore {
     }
 
     private mutating func candidatesOfTable(_ context: inout Context) -> [NID]? {
-        let registry = registry
-        let isPending = { (nid: NID) in registry[nid]?.state == .pending }
+        let (registry, untried) = (registry, untriedOwners)
+        let isPending = { (nid: NID) in registry[nid]?.state == .pending && !untried.contains(nid) }
+        if !untried.isEmpty {
+            let names = untried.sorted().map(\.description).joined(separator: ", ")
+            waitMessage("\(names): no partition table is there; an operator can say that the cluster is new", &context)
+        }
         guard table.isOperational(isPending) else {
             waitMessage("waiting for nodes: not all partitions have a readable cell", &context)
             return nil
@@ -177,6 +181,14 @@ extension MasterCore {
             return nil
         }
         return needed
+    }
+
+    /// Those that come with the id of an owner of readable cells, and without a table. With the first table of a cluster,
+    /// they may be the owners, lost before they recorded it, or have the id from a master that did not see the owners. Only
+    /// who creates the cluster knows: the one who starts it, or has it started by itself.
+    private var untriedOwners: Set<NID> {
+        guard configuration.autostart == 0, recovery.permission != .ordered else { return [] }
+        return table.readableNIDs.filter(recovery.isWithoutTable)
     }
 
     private mutating func waitMessage(_ message: String, _ context: inout Context) {

@@ -216,7 +216,7 @@ extension MasterCore {
 
     /// A storage that has no partition table cannot have what the loaded one gives to its id. This master gave the id before
     /// it knew the table; or another master did, or the database was erased since. Only with the first table of a cluster
-    /// may the owner not have recorded it: then nothing was committed.
+    /// may the owner not have recorded it (`untriedOwners`): then nothing was committed.
     mutating func rejectImpostors(_ context: inout Context) {
         guard recovery.isLoaded, let ptid = table.ptid else { return }
         let (named, readable) = (table.nids, table.readableNIDs)
