@@ -111,6 +111,8 @@ import Testing
             ]
         )
         #expect(cluster.tableText(2) == "U.|FU")
+        // The first ping was to know that S1 knows that it is not alone.
+        #expect(cluster.answer("S1", Pong()) == [])
         #expect(cluster.answer("S1", Pong()).last == "S2 < NotifyPartitionChanges 4 (1 S1 D)")
         #expect(cluster.tableText(2) == "U.|.U")
         // R9: S1 lost the cell while this was on its way. It has done no wrong, and stays.

@@ -196,6 +196,7 @@ import Testing
             cluster.send("S2", request) == [
                 "S1 < NotifyNodeInformation S2 DOWN",
                 "S1 < NotifyPartitionChanges 2 (0 S2 O) (1 S2 O)",
+                "S1 < Ping",
                 "S2 < AcceptIdentification S2",
                 "S2 < NotifyNodeInformation S2 DOWN, M1 RUNNING, S1 RUNNING",
                 "S2 < SendPartitionTable 2",
