@@ -4,17 +4,23 @@ Pytest does not collect it by itself: the environment of the other tests has no 
 """
 
 import base64
+import os
+import shutil
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from cluster import free_ports
+from transactions import undo
+
+HERE = Path(__file__).resolve().parent
 
 CONFIGURATION = '''
 %define INSTANCE {instance}
@@ -33,6 +39,7 @@ STORAGE = '''
     name {name}
     cache-size 10MB
     wait-timeout 30
+    blob-dir {instance}/var/blobs
   </NEOStorage>
 '''
 
@@ -57,10 +64,11 @@ class Zope:
         subprocess.run(
             [programs / 'mkwsgiinstance', '-d', directory, '-u', 'admin:secret'], check=True, capture_output=True)
         [self.port] = free_ports(1)
-        storage = wrap.format(STORAGE.format(masters=cluster.masters, name=cluster.name))
+        storage = wrap.format(STORAGE.format(masters=cluster.masters, name=cluster.name, instance=directory))
         (self.directory / 'etc' / 'zope.conf').write_text(CONFIGURATION.format(
             instance=directory, imports=imports, storage=storage))
         (self.directory / 'etc' / 'zope.ini').write_text(SERVER.format(instance=directory, port=self.port))
+        shutil.copy(HERE / 'zopeblobs.zcml', self.directory / 'etc' / 'site.zcml')
         self.program = programs / 'runwsgi'
         self.process = None
 
@@ -68,7 +76,8 @@ class Zope:
         log = open(self.directory / 'zope.log', 'ab')
         with log:
             self.process = subprocess.Popen(
-                [self.program, self.directory / 'etc' / 'zope.ini'], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+                [self.program, self.directory / 'etc' / 'zope.ini'], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                env=dict(os.environ, PYTHONPATH=os.pathsep.join([os.environ.get('PYTHONPATH', ''), str(HERE)])))
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -92,14 +101,24 @@ class Zope:
         return (self.directory / 'zope.log').read_text()[-5000:]
 
     def get(self, path, data=None):
-        """The text that a request is answered with; an error is shown with the log."""
-        request = urllib.request.Request(f'http://127.0.0.1:{self.port}{path}')
+        """The text that a request is answered with."""
+        return self.request(path, None if data is None else urllib.parse.urlencode(data).encode()).decode()
+
+    def upload(self, path, content):
+        """Sends a file, as a form with one does."""
+        head = (
+            b'--limit\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n'
+            b'Content-Type: application/octet-stream\r\n\r\n')
+        return self.request(
+            path, head + content + b'\r\n--limit--\r\n', {'Content-Type': 'multipart/form-data; boundary=limit'})
+
+    def request(self, path, body=None, headers={}):
+        """The bytes that a request is answered with; an error is shown with the log."""
+        request = urllib.request.Request(f'http://127.0.0.1:{self.port}{path}', headers=headers)
         request.add_header('Authorization', 'Basic ' + base64.b64encode(b'admin:secret').decode())
-        if data is not None:
-            data = urllib.parse.urlencode(data).encode()
         try:
-            with urllib.request.urlopen(request, data, timeout=60) as answer:
-                return answer.read().decode()
+            with urllib.request.urlopen(request, body, timeout=60) as answer:
+                return answer.read()
         except urllib.error.HTTPError as error:
             raise AssertionError(f'{path}: {error}\n{error.read().decode()[-2000:]}\n{self.log()}') from None
 
@@ -161,6 +180,26 @@ def test_two_instances_see_each_other(zope, cluster, tmp_path):
             assert zope.get('/page') == text + ' by the other'
     finally:
         other.stop()
+
+
+def test_blobs(zope, cluster, tmp_path):
+    """Files outlive Zope, its directory of blobs, and the cluster; an older one is what an undo gives back."""
+    zope.add_folder('', 'files')
+    contents = [os.urandom(3 << 20), b'small', os.urandom(2 << 20)]
+    for content in contents:
+        zope.upload('/files/file', content)
+        assert zope.request('/files/file') == content
+    zope.stop()
+    shutil.rmtree(zope.directory / 'var' / 'blobs')
+    cluster.stop()
+    cluster.start()
+    zope.start()
+    assert zope.request('/files/file') == contents[-1]
+    with closing(cluster.storage(blob_dir=str(tmp_path / 'blobs'))) as storage:
+        last, before, *_ = [entry['id'] for entry in storage.undoLog(0, 2)]
+        for tid, expected in (last, contents[1]), (before, contents[0]):
+            undo(storage, tid)
+            assert zope.request('/files/file') == expected
 
 
 def test_the_control_panel(zope):
