@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from contextlib import contextmanager, suppress
 
 from ZODB.blob import rename_or_copy_blob, set_not_writable
@@ -45,11 +46,14 @@ class BlobDirectory:
         self._downloads = {}
         self._added_bytes = 0
         self._cleaner = None
+        self._is_closed = False
         os.makedirs(self.base_dir, exist_ok=True)
         self._mark(f'neo 1\n{cluster}\n')
         for directory in self.temp_dir, self._files:
             os.makedirs(directory, exist_ok=True)
         self._descriptor = os.open(os.path.join(self.base_dir, '.lock'), os.O_RDWR | os.O_CREAT, 0o666)
+        # Also if nobody closes it: the lock would be held as long as the process lives.
+        self._close = weakref.finalize(self, os.close, self._descriptor)
         self._begin()
         if maximum_bytes is not None:
             # Other processes may have left more than that.
@@ -86,12 +90,11 @@ class BlobDirectory:
 
     def close(self):
         with self._lock:
-            descriptor, self._descriptor = self._descriptor, None
+            self._is_closed = True
             cleaner = self._cleaner
         if cleaner is not None and cleaner.is_alive():
             cleaner.join()
-        if descriptor is not None:
-            os.close(descriptor)
+        self._close()
 
     # Names
 
@@ -203,7 +206,7 @@ class BlobDirectory:
             return
         with self._lock:
             self._added_bytes += size
-            if self._added_bytes * 100 < self._maximum_bytes * self._check_percent or self._descriptor is None:
+            if self._added_bytes * 100 < self._maximum_bytes * self._check_percent or self._is_closed:
                 return
             # After a fork, that of the parent is not alive here.
             if self._cleaner is not None and self._cleaner.is_alive():
