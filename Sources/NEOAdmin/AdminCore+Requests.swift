@@ -1,6 +1,7 @@
 import NEOEngine
 import NEOProtocol
 import NEOTopology
+import OrderedCollections
 
 /// The side of `neoctl` (`spec/tools.md §10.3`).
 extension AdminCore {
@@ -90,7 +91,34 @@ extension AdminCore {
         _ context: inout CoreContext<Never>
     ) {
         guard reserve(id, request, &context) else { return }
+        if isOrder(packet.packet) { context.log(.info, "\(peer(id)) orders \(order(packet.packet))") }
         connections.ask(master, packet, then: .forwarded(requester: id, request: request), &context)
+    }
+
+    private func isOrder(_ packet: Packet) -> Bool {
+        switch packet {
+        case .askLastIDs, .askLastTransaction, .askRecovery: false
+        default: true
+        }
+    }
+
+    /// An order of an operator as a line of the log has it (`spec/tools.md §21.19`).
+    private func order(_ packet: Packet) -> String {
+        func list(_ nids: [NID]) -> String {
+            nids.prefix(100).map(\.description).joined(separator: ", ") + (nids.count > 100 ? ", …" : "")
+        }
+        return switch packet {
+        case .addPendingNodes(let order): "to add \(list(order.nids))"
+        case .checkReplicas(let order): "a check of \(order.partitions.count) partitions"
+        case .repair(let order): "\(order.dryRun ? "a search for orphans" : "a repair") at \(list(order.nids))"
+        case .setClusterState(let order): "state \(order.state.name)"
+        case .setNodeState(let order): "\(order.nid) to be \(order.state.name)"
+        case .setNumReplicas(let order): "\(order.replicas) replicas"
+        case .truncate(let order): "a truncation after \(order.tid)"
+        case .tweakPartitionTable(let order):
+            "a\(order.dryRun ? " simulated" : "") tweak\(order.excluded.isEmpty ? "" : " without \(list(order.excluded))")"
+        default: "\(packet.code)"
+        }
     }
 
     /// Counts one more request that waits for an answer.

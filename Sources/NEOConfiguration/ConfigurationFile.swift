@@ -47,7 +47,16 @@ public struct ConfigurationFile: Sendable {
         guard let section = sections[name] else { throw .invalid("\(path): No section: '\(name)'") }
         let interpolation = Interpolation(values: defaults.values.merging(section.values) { _, own in own })
         var values: [String: Settings.Value] = [:]
-        let known = program.options.filter(\.isInFile)
+        for option in program.options {
+            switch option.fileUse {
+            case .refused where interpolation.values[option.key] != nil:
+                throw .invalid("\(path): [\(name)] \(option.key): only on the command line")
+            case .allowedInOwnSection where defaults.values[option.key] != nil:
+                throw .invalid("\(path): [DEFAULT] \(option.key): each process needs its own, in its section")
+            default: break
+            }
+        }
+        let known = program.options.filter { $0.fileUse != .unknown }
         for option in known where interpolation.values[option.key] != nil {
             do throws(OptionValueError) {
                 values[option.name] = try option.value(file: interpolation.value(of: option.key))

@@ -13,6 +13,18 @@ public struct Option: Hashable, Sendable {
         case choice([String])
     }
 
+    /// What it means in a configuration file.
+    public enum FileUse: Hashable, Sendable {
+        /// It is read in all sections.
+        case allowed
+        /// Two processes must not have the same value: it is refused in the section that all inherit.
+        case allowedInOwnSection
+        /// It would be carried out at each start: refused.
+        case refused
+        /// It is as unknown as any other key.
+        case unknown
+    }
+
     /// Long name, without dashes.
     public var name: String
     public var short: Character?
@@ -21,8 +33,7 @@ public struct Option: Hashable, Sendable {
     /// The value when it is not given. For the help only if ``Settings`` is not asked for it.
     public var defaultValue: String?
     public var help: String
-    /// Whether it can be in a configuration file.
-    public var isInFile: Bool
+    public var fileUse: FileUse
 
     public init(
         _ name: String,
@@ -30,7 +41,7 @@ public struct Option: Hashable, Sendable {
         _ kind: Kind = .text,
         isRequired: Bool = false,
         default defaultValue: String? = nil,
-        isInFile: Bool = true,
+        inFile fileUse: FileUse = .allowed,
         _ help: String
     ) {
         self.name = name
@@ -38,7 +49,7 @@ public struct Option: Hashable, Sendable {
         self.kind = kind
         self.isRequired = isRequired
         self.defaultValue = defaultValue
-        self.isInFile = isInFile
+        self.fileUse = fileUse
         self.help = help
     }
 

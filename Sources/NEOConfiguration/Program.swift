@@ -36,13 +36,13 @@ public struct Program: Sendable {
         self.wordsHelp = wordsHelp
         self.defaultSection = defaultSection
         self.options =
-            [Option("help", "h", .flag, isInFile: false, "show this help and exit")]
-            + [Option("version", nil, .flag, isInFile: false, "show the version and exit")]
+            [Option("help", "h", .flag, inFile: .unknown, "show this help and exit")]
+            + [Option("version", nil, .flag, inFile: .unknown, "show the version and exit")]
             + options
         if let defaultSection {
             self.options += [
-                Option("file", "f", .path, isInFile: false, "configuration file"),
-                Option("section", "s", default: defaultSection, isInFile: false, "section of the configuration file"),
+                Option("file", "f", .path, inFile: .unknown, "configuration file"),
+                Option("section", "s", default: defaultSection, inFile: .unknown, "section of the configuration file"),
             ]
         }
     }

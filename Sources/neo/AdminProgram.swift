@@ -7,6 +7,7 @@ enum AdminProgram {
     static func run(_ settings: Settings) throws(ConfigurationError) -> Int32 {
         let node = try NodeSettings(settings, port: ControlProgram.defaultPort, needsMasters: true)
         try node.requirePort()
+        if NodeSettings.isOnlyChecked(settings) { return 0 }
         let logger = try NodeProgram.logger("admin", node)
         let configuration = AdminConfiguration(
             cluster: node.cluster,

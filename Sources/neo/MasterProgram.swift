@@ -14,6 +14,7 @@ enum MasterProgram {
         guard partitions <= 65_535 else { throw .invalid("partitions must be at most 65535") }
         let node = try NodeSettings(settings, port: defaultPort, needsMasters: false)
         try node.requirePort()
+        if NodeSettings.isOnlyChecked(settings) { return 0 }
         let logger = try NodeProgram.logger("master", node)
         let configuration = MasterConfiguration(
             cluster: node.cluster,

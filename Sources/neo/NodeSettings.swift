@@ -41,6 +41,13 @@ struct NodeSettings {
         self.masters = masters
     }
 
+    /// Whether the process only had to read its options (`--check-config`), which it did.
+    static func isOnlyChecked(_ settings: Settings) -> Bool {
+        guard settings.flag("check-config") else { return false }
+        Console.print("the options are right")
+        return true
+    }
+
     /// How to run a node with these settings.
     func hostOptions(_ logger: Logger) -> HostOptions {
         var options = HostOptions()

@@ -2,7 +2,7 @@ import NEOConfiguration
 
 extension Program {
     private static let connection: [Option] = [
-        Option("logfile", "l", .path, "file for the log, instead of the standard error"),
+        Option("logfile", "l", .path, inFile: .allowedInOwnSection, "file for the log, instead of the standard error"),
         Option("ca", nil, .path, "certificate authority in PEM format"),
         Option("cert", nil, .path, "certificate in PEM format"),
         Option("key", nil, .path, "private key in PEM format"),
@@ -12,9 +12,16 @@ extension Program {
         connection + [
             Option("cluster", "c", isRequired: true, "name of the cluster"),
             masters,
-            Option("bind", "b", default: bind, "address to listen at; it is also told to other nodes"),
+            Option(
+                "bind",
+                "b",
+                default: bind,
+                inFile: .allowedInOwnSection,
+                "address to listen at; it is also told to other nodes"
+            ),
             Option("dynamic-master-list", "D", .path, "file that remembers the addresses of masters"),
             Option("nid", "i", .integer, "node id to use, for tests"),
+            Option("check-config", nil, .flag, inFile: .unknown, "say whether the options are right, and exit"),
         ]
     }
 
@@ -53,7 +60,13 @@ extension Program {
             Option("database", "d", isRequired: true, "where the database is: for SQLite, a path"),
             Option("disable-pack", nil, .flag, "never process pack orders"),
             Option("disable-drop-partitions", nil, .flag, "keep the data of discarded cells"),
-            Option("new-nid", nil, .flag, "get a node id for a copied database of another node, and exit"),
+            Option(
+                "new-nid",
+                nil,
+                .flag,
+                inFile: .refused,
+                "get a node id for a copied database of another node, and exit"
+            ),
             Option("replication-cells", nil, .integer, default: "4", "cells that are replicated at the same time"),
             Option(
                 "replication-speed",
@@ -77,7 +90,7 @@ extension Program {
                 default: "256",
                 "MiB that must be free on the disk of the database for writes to be accepted"
             ),
-            Option("reset", nil, .flag, "erase the database, create an empty one, and exit"),
+            Option("reset", nil, .flag, inFile: .refused, "erase the database, create an empty one, and exit"),
         ],
         defaultSection: "storage"
     )

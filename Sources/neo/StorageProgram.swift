@@ -9,8 +9,13 @@ import NEOTransport
 enum StorageProgram {
     static func run(_ settings: Settings) throws(ConfigurationError) -> Int32 {
         let node = try NodeSettings(settings, port: 0, needsMasters: true)
-        let logger = try NodeProgram.logger("storage", node)
         let connection = settings.text("database") ?? ""
+        guard !settings.flag("reset") || !settings.flag("new-nid") else {
+            throw .usage("argument --reset: not allowed with argument --new-nid")
+        }
+        let (reservedBytes, replication) = (try reservedBytes(settings), try replication(settings))
+        if NodeSettings.isOnlyChecked(settings) { return 0 }
+        let logger = try NodeProgram.logger("storage", node)
         let options = OpenOptions(
             clusterName: node.cluster,
             reset: settings.flag("reset"),
@@ -33,8 +38,8 @@ enum StorageProgram {
                 disablesPack: settings.flag("disable-pack"),
                 disablesDropPartitions: settings.flag("disable-drop-partitions"),
                 copiedPartitions: copiedPartitions,
-                reservedBytes: try reservedBytes(settings),
-                replication: try replication(settings)
+                reservedBytes: reservedBytes,
+                replication: replication
             )
             let core = StorageCore(configuration, reader: reader)
             let executor = DatabaseExecutor(writer: database.writer, logger: logger)

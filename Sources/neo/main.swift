@@ -3,6 +3,8 @@ import NEOConfiguration
 
 // A peer that goes away is an error of the write, not the end of the process.
 signal(SIGPIPE, SIG_IGN)
+// So is a file that may not grow any more.
+signal(SIGXFSZ, SIG_IGN)
 
 if CommandLine.arguments.dropFirst().first == "sim" {
     exit(SimulationProgram.run(Array(CommandLine.arguments.dropFirst(2))))

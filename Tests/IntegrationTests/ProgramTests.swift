@@ -46,6 +46,10 @@ import Testing
         (["master", "-c", "x", "--bogus"], "unrecognized arguments: --bogus"),
         (["admin", "-c", "x", "-m"], "argument -m/--masters: expected one argument"),
         (["ctl", "--bogus", "print", "ids"], "unrecognized arguments: --bogus"),
+        (
+            ["storage", "-c", "x", "-d", "d", "--reset", "--new-nid"],
+            "argument --reset: not allowed with argument --new-nid"
+        ),
     ])
     func badCommandLine(arguments: [String], message: String) async throws {
         let outcome = try await NEOProcess(arguments, in: directory).outcome()
@@ -69,6 +73,50 @@ import Testing
     func badConfiguration(arguments: [String], message: String) async throws {
         let outcome = try await NEOProcess(arguments, in: directory).outcome()
         #expect(outcome == .init(status: 1, output: "", error: "neo \(arguments[0]): error: \(message)\n"))
+    }
+
+    /// Nothing is opened, bound or created.
+    @Test func checkedConfiguration() async throws {
+        let port = freePorts(1)[0]
+        try """
+        [DEFAULT]
+        cluster: prod
+        masters: 127.0.0.1:\(port)
+        [master]
+        bind: 127.0.0.1:\(port)
+        logfile: missing/log
+        [storage]
+        database: missing/data.sqlite
+        [admin]
+        [wrong]
+        database: d
+        disk_reserve: -1
+        """.write(toFile: directory.path("neo.conf"), atomically: true, encoding: .utf8)
+        for program in ["master", "storage", "admin"] {
+            let outcome = try await neo(program, "-f", "neo.conf", "--check-config", in: directory)
+            #expect(outcome == .init(status: 0, output: "the options are right\n", error: ""))
+        }
+        let wrong = try await neo("storage", "-f", "neo.conf", "-s", "wrong", "--check-config", in: directory)
+        #expect(wrong.status == 1)
+        #expect(wrong.error.contains("disk-reserve: expected a number of MiB from 0 on, got -1"))
+        let files = try FileManager.default.contentsOfDirectory(atPath: directory.url.path)
+        #expect(!files.contains { $0.hasPrefix("missing") })
+    }
+
+    /// A disk that is full under the log is no reason to stop.
+    @Test func logThatCannotBeWritten() async throws {
+        let port = freePorts(1)[0]
+        let master = try NEOProcess(
+            ["master", "-c", "x", "-b", "127.0.0.1:\(port)", "-l", "/dev/full"],
+            in: directory
+        )
+        try await until("the master") {
+            try await neo("admin", "--help", in: directory).status == 0 && master.isRunning
+        }
+        try await Task.sleep(nanoseconds: 500_000_000)
+        #expect(master.isRunning)
+        master.send(SIGTERM)
+        #expect(try await master.outcome().status == 0)
     }
 
     @Test func unknownHost() async throws {

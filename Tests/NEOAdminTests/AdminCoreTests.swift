@@ -145,6 +145,50 @@ import Testing
         #expect(node.sent(first) == [Frame(id: 7, ErrorPacket(code: .denied, message: "no").packet)])
     }
 
+    /// What changes the cluster is in the log, with who asked for it (`spec/tools.md §21.19`).
+    @Test func ordersAreLogged() throws {
+        var node = AdminScenario()
+        _ = try node.join()
+        let id = node.accept(1)
+        _ = node.take()
+        let s1 = NID(.storage, 1)
+        let packets: [(any PacketPayload, String?)] = [
+            (SetNodeState(nid: s1, state: .down), "S1 to be DOWN"),
+            (SetClusterState(state: .stopping), "state STOPPING"),
+            (TweakPartitionTable(dryRun: false, excluded: [s1]), "a tweak without S1"),
+            (TweakPartitionTable(dryRun: true, excluded: []), "a simulated tweak"),
+            (AddPendingNodes(nids: [s1, NID(.storage, 2)]), "to add S1, S2"),
+            (Truncate(tid: TID(1)), "a truncation after 0000000000000001"),
+            (SetNumReplicas(replicas: 2), "2 replicas"),
+            (Repair(nids: [s1], dryRun: true), "a search for orphans at S1"),
+            (AskLastIDs(), nil), (AskRecovery(), nil), (AskClusterState(), nil),
+        ]
+        for (number, (packet, text)) in packets.enumerated() {
+            node.give(.received(id, Frame(id: UInt32(number), packet.packet)))
+            let logs = node.take().compactMap { if case .log(_, let line) = $0 { line } else { nil } }
+            #expect(logs == (text.map { ["127.0.0.1:50000 (\(id)) orders \($0)"] } ?? []))
+        }
+    }
+
+    /// Between the identification and the first table nothing can be listed, and nothing falls (`spec/tools.md §21.14`).
+    @Test func listBeforeTheFirstTable() throws {
+        var node = AdminScenario()
+        let (master, _) = try #require(node.connects().first)
+        node.give(.connected(master))
+        node.give(master, 0, AcceptIdentification(type: .master, nid: NID(.master, 1), yourNID: NID(.admin, 1)))
+        let id = node.accept(1)
+        _ = node.take()
+        for (number, ask) in [AskPartitionList(min: 0, max: 0, nid: nil), .init(min: 1, max: 2, nid: NID(1))]
+            .enumerated()
+        {
+            node.give(id, UInt32(number), ask)
+        }
+        node.give(id, 2, AskMonitorInformation())
+        let errors = node.sent(id).prefix(2).map(\.packet)
+        let unknown = ErrorPacket(code: .notReady, message: "The partition table is not known yet.").packet
+        #expect(Array(errors) == [unknown, unknown])
+    }
+
     @Test func protocolErrorOfTheMasterClosesTheRequester() throws {
         var node = AdminScenario()
         let master = try node.join()

@@ -114,6 +114,30 @@ import Testing
         #expect(message("-f", "x", "-c", "given", "-p", "1", file: file) == .invalid(expected))
     }
 
+    /// `spec/tools.md §21`, items 1 and 3.
+    @Test func optionsOfOneProcessAndOfOneStart() throws {
+        let storage = Program(
+            summary: "",
+            options: [
+                Option("bind", "b", inFile: .allowedInOwnSection, "address"),
+                Option("reset", nil, .flag, inFile: .refused, "flag"),
+            ],
+            defaultSection: "storage"
+        )
+        func read(_ file: String) throws -> Settings {
+            try Settings.read(storage, arguments: ["-f", "x"]) { _ in file }.0
+        }
+        #expect(try read("[storage]\nbind: h:1").text("bind") == "h:1")
+        #expect(
+            throws: ConfigurationError.invalid("x: [DEFAULT] bind: each process needs its own, in its section")
+        ) { try read("[DEFAULT]\nbind: h:1\n[storage]\nbind: h:2") }
+        for file in ["[storage]\nreset: 1", "[DEFAULT]\nreset: no\n[storage]"] {
+            #expect(throws: ConfigurationError.invalid("x: [storage] reset: only on the command line")) {
+                try read(file)
+            }
+        }
+    }
+
     @Test func defaultIsNoSection() {
         #expect(message("-f", "x", "-s", "DEFAULT", file: file) == .invalid("x: No section: 'DEFAULT'"))
     }

@@ -139,6 +139,40 @@ import Testing
         #expect(failure?.code == .corrupted)
     }
 
+    /// `--reset` is what an operator does with a damaged database: it must not need what is damaged.
+    @Test func resetOfADamagedFile() throws {
+        let golden = try GoldenDatabase("a-single")
+        let whole = try golden.folder.bytes(of: "a-single.sqlite")
+        for first in [2, 3, 10] {
+            var bytes = whole
+            bytes.replaceSubrange(
+                4096 * first..<bytes.count,
+                with: Data(repeating: 0xa5, count: bytes.count - 4096 * first)
+            )
+            try bytes.write(to: URL(fileURLWithPath: golden.path))
+            let database = try SQLiteDatabase.open(
+                SQLiteLocation(path: golden.path),
+                OpenOptions(clusterName: "new", reset: true)
+            )
+            #expect(throws: DatabaseFailure(.locked, "database is locked")) {
+                try SQLiteDatabase.open(SQLiteLocation(path: golden.path), OpenOptions(clusterName: "new"))
+            }
+            #expect(try database.makeReader().configuration() == DatabaseConfiguration(clusterName: "new"))
+            try database.writer.close()
+            try SQLiteDatabase.open(SQLiteLocation(path: golden.path), OpenOptions(clusterName: "new")).writer.close()
+        }
+        // Nobody knows whether this one was a database of a storage.
+        let unknown = whole.prefix(4096 * 2 + 100)
+        try unknown.write(to: URL(fileURLWithPath: golden.path))
+        #expect(throws: DatabaseFailure.self) {
+            try SQLiteDatabase.open(
+                SQLiteLocation(path: golden.path),
+                OpenOptions(clusterName: "new", reset: true)
+            )
+        }
+        #expect(try golden.folder.bytes(of: "a-single.sqlite") == unknown)
+    }
+
     @Test func failedBatchStopsTheWriter() throws {
         let database = try open()
         var steps = Steps(database.writer)

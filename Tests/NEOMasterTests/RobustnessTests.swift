@@ -320,6 +320,30 @@ import Testing
         #expect(cluster.send("A1", Truncate(tid: TID(1000))).first == "A1 < Error ACK ")
     }
 
+    /// Whatever else a storage has been told to forget, it forgets what the storages of the newest table do
+    /// (`spec/replication.md §10.26`).
+    @Test(arguments: [nil, 900, 1000, 1100] as [UInt64?])
+    func anotherTruncationIsCorrected(recorded: UInt64?) {
+        var cluster = ScriptedCluster()
+        func comes(_ number: Int32, ptid: Int, _ truncation: UInt64?) -> [String] {
+            cluster.storage(number, nid: NID(.storage, number))
+            return cluster.answer(
+                "S\(number)",
+                AnswerRecovery(ptid: ptid, backupTID: nil, truncateTID: truncation.map { TID($0) })
+            )
+        }
+        _ = comes(1, ptid: 7, 1000)
+        cluster.answer("S1", AnswerPartitionTable(ptid: 7, replicas: 1, rows: rows(.upToDate, .upToDate)))
+        let lines = comes(2, ptid: 6, recorded)
+        if recorded == 1000 {
+            #expect(!lines.contains("S2 < Truncate"))
+        } else {
+            #expect(lines == ["S2 < Truncate", "S2 < AskRecovery"])
+            cluster.answer("S2", AnswerRecovery(ptid: 6, backupTID: nil, truncateTID: TID(1000)))
+        }
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
     // MARK: Nodes that are not members (§18.4)
 
     /// A storage that was seen and never added is PENDING again when it comes back, and can be added.

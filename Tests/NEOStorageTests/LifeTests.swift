@@ -22,6 +22,32 @@ import Testing
         #expect(brief(scenario.host.packets(second)) == ["Error PROTOCOL_ERROR"])
     }
 
+    @Test("Without a table an id means nothing: one that is refused is given up (master.md 18.4)")
+    func refusedID() throws {
+        let database = try MemoryDatabase.open(MemoryDisk(), OpenOptions(clusterName: "differential"))
+        var host = try StorageHost(database)
+        func identification() throws -> RequestIdentification {
+            let master = try #require(host.masterID)
+            guard case .requestIdentification(let request)? = host.packets(master).last else {
+                throw DatabaseFailure(.failed, "no identification")
+            }
+            return request
+        }
+        #expect(try identification().nid == nil)
+        // 1. One candidate gives an id. 2. It is lost; another one gave the id to somebody else.
+        let accepted = AcceptIdentification(type: .master, nid: NID(.master, 1), yourNID: NID(.storage, 1))
+        try host.send(Frame(id: 0, accepted.packet), on: try #require(host.masterID))
+        try host.close(try #require(host.masterID))
+        host.advance(milliseconds: 1000)
+        try host.fire(StorageCore.Timer.search)
+        #expect(try identification().nid == NID(.storage, 1))
+        let refusal = ErrorPacket(code: .protocolError, message: "already connected")
+        try host.send(Frame(id: 0, refusal.packet), on: try #require(host.masterID))
+        host.advance(milliseconds: 1000)
+        try host.fire(StorageCore.Timer.search)
+        #expect(try identification().nid == nil)
+    }
+
     @Test("Told DOWN, the node completes its database and leaves")
     func shutDown() throws {
         var scenario = try StorageScenario()

@@ -12,7 +12,8 @@ from contextlib import closing
 from ZODB.utils import u64, z64
 
 from cluster import Cluster
-from test_control import Commands, another_storage, commit, wait_exit
+from test_control import Commands, another_storage, wait_exit
+from transactions import commit
 from wire import HANDSHAKE, connection, identification, receive
 
 
@@ -36,7 +37,7 @@ def test_growing_and_shrinking(tmp_path):
         neoctl = Commands(cluster)
         storage = cluster.storage(cache_size=0)
         oids = [storage.new_oid() for _ in range(24)]
-        tids = {oid: commit(storage, oid, z64, b'data of %d' % u64(oid)) for oid in oids}
+        tids = {oid: commit(storage, [(oid, z64, b'data of %d' % u64(oid))]) for oid in oids}
         drawing = '             10v\nS1 R UUUUUUUUUUUU\n'
         assert neoctl.done('print', 'pt') == '# ptid: 1, replicas: 0\n' + drawing
 

@@ -20,10 +20,29 @@ public final class SQLiteDatabase: StorageDatabase {
 
     private init(_ location: SQLiteLocation, _ options: OpenOptions) throws {
         self.location = location
-        let queue = try reportingFailures { try Self.connect(location, isReadOnly: false) }
+        var queue = try reportingFailures { try Self.connect(location, isReadOnly: false) }
         let lock = try SQLiteFileLock(path: location.path)
-        try queue.unsafeReentrantWrite { database in
-            try reportingFailures { try Self.prepare(database, location, options) }
+        let prepare = { (queue: DatabaseQueue) in
+            try queue.unsafeReentrantWrite { database in
+                try reportingFailures { try Self.prepare(database, location, options) }
+            }
+        }
+        if options.reset {
+            // Whatever is not recognised as ours is left alone, even if it is damaged.
+            try queue.unsafeReentrantWrite { database in
+                try reportingFailures { try SQLiteSchema.checkTables(of: database) }
+            }
+            do {
+                try prepare(queue)
+            } catch let failure as DatabaseFailure where failure.code == .corrupted {
+                // Damaged tables cannot be dropped one by one.
+                try reportingFailures { try queue.close() }
+                try SQLiteFile.empty(location.path)
+                queue = try reportingFailures { try Self.connect(location, isReadOnly: false) }
+                try prepare(queue)
+            }
+        } else {
+            try prepare(queue)
         }
         sqliteWriter = try SQLiteWriter(
             queue: queue,

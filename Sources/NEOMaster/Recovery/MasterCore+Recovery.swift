@@ -142,7 +142,8 @@ extension MasterCore {
         if isLoaded, let truncateTID = recovery.truncateTID {
             let late = registry.identified(.storage).filter { node in
                 guard let nid = node.node.nid, let report = recovery.reports[nid] else { return false }
-                return report.truncateTID.map { $0 > truncateTID } ?? true
+                // A smaller one would delete more than the others do (`spec/replication.md §10.26`).
+                return report.truncateTID != truncateTID
             }
             if !late.isEmpty {
                 for node in late {
