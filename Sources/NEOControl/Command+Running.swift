@@ -43,6 +43,14 @@ extension Command {
         }
     }
 
+    /// `print summary`, with what it means for a supervisor (`spec/tools.md §21.11`).
+    /// - Throws: ``ControlFailure``.
+    public static func summary(over connection: some AdministrationConnection) throws(ControlFailure) -> MonitorSummary
+    {
+        var session = AdministrationSession(connection)
+        return MonitorSummary(try session.ask(AskMonitorInformation()))
+    }
+
     private static func printIDs(
         _ session: inout AdministrationSession<some AdministrationConnection>
     ) throws(ControlFailure) -> String {

@@ -35,4 +35,14 @@ public enum Command: Hashable, Sendable {
     case pruneOrphan(Storages, dryRun: Bool)
     case truncate(TID)
     case flushLog
+
+    /// What cannot be undone, in the words of a question; nil if there is nothing to be afraid of.
+    public var risk: String? {
+        switch self {
+        case .drop(let nid): "The data of \(nid) is given up"
+        case .truncate(let tid): "All that was committed after \(tid) is deleted"
+        case .setCluster(.stopping): "All the nodes of the cluster end"
+        default: nil
+        }
+    }
 }

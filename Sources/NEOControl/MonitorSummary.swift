@@ -1,13 +1,23 @@
 import NEOProtocol
 
 /// The result of `print summary`: a JSON object for programs, then a text (`spec/tools.md §9.6.4`).
-struct MonitorSummary {
-    let text: String
+public struct MonitorSummary: Sendable {
+    /// How much the cluster needs somebody to look at it.
+    public enum Severity: Int, Sendable {
+        case fine = 0
+        case warning = 1
+        case problem = 2
+    }
+
+    /// What to print.
+    public let text: String
+    public let severity: Severity
 
     init(_ answer: AnswerMonitorInformation) {
         let members = [("warning", answer.warning), ("problem", answer.problem)].compactMap { key, names in
             names.isEmpty ? nil : "\"\(key)\": [\(names.map { $0.map(Self.quoted) ?? "null" }.joined(separator: ", "))]"
         }
+        severity = !answer.problem.isEmpty ? .problem : !answer.warning.isEmpty ? .warning : .fine
         text = "# {\(members.joined(separator: ", "))}\n\(answer.summary)"
     }
 

@@ -4,31 +4,34 @@ import NEOTransport
 
 /// The connection of `neoctl`, opened when the first request is sent.
 struct AdministrationClient: AdministrationConnection {
-    let address: NodeAddress
+    /// The first one that can be reached is asked.
+    let addresses: [NodeAddress]
     private let timeoutSeconds: Int?
     private var connection: ControlConnection?
 
     /// - Parameter timeoutSeconds: the longest wait for an answer; nil: no limit.
-    init(_ address: NodeAddress, timeoutSeconds: Int? = nil) {
-        self.address = address
+    init(_ addresses: [NodeAddress], timeoutSeconds: Int? = nil) {
+        self.addresses = addresses
         self.timeoutSeconds = timeoutSeconds
     }
 
     mutating func send(_ frame: Frame) throws(ControlFailure) {
+        let connection = if let connection { connection } else { try open() }
+        self.connection = connection
         do throws(ControlConnection.Failure) {
-            let connection = if let connection { connection } else { try open() }
-            self.connection = connection
             try connection.send(frame)
         } catch {
-            switch error {
-            case .notConnected: throw .notConnected
-            case .closed: throw .connectionClosed
-            }
+            throw failure(error)
         }
     }
 
-    private func open() throws(ControlConnection.Failure) -> ControlConnection {
-        try ControlConnection(to: address, timeoutSeconds: timeoutSeconds)
+    private func open() throws(ControlFailure) -> ControlConnection {
+        for address in addresses {
+            if let connection = try? ControlConnection(to: address, timeoutSeconds: timeoutSeconds) {
+                return connection
+            }
+        }
+        throw .notConnected
     }
 
     mutating func receive() throws(ControlFailure) -> Frame {
@@ -36,7 +39,15 @@ struct AdministrationClient: AdministrationConnection {
         do throws(ControlConnection.Failure) {
             return try connection.receive()
         } catch {
-            throw .connectionClosed
+            throw failure(error)
+        }
+    }
+
+    private func failure(_ failure: ControlConnection.Failure) -> ControlFailure {
+        switch failure {
+        case .notConnected: .notConnected
+        case .closed: .connectionClosed
+        case .timeout: ControlFailure("ERROR: no answer within \(timeoutSeconds ?? 0) s")
         }
     }
 }

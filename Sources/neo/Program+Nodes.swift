@@ -106,7 +106,22 @@ extension Program {
     static let control = Program(
         summary: "Administrate a NEO cluster. Without a command, the list of commands is shown.",
         options: connection + [
-            Option("address", "a", default: "127.0.0.1:9999", "address of an administration node")
+            Option(
+                "address",
+                "a",
+                default: "127.0.0.1:9999",
+                "addresses of administration nodes, separated by blanks: the first one that can be reached is asked"
+            ),
+            Option("file", "f", .path, "configuration file of the administration node, for its address"),
+            Option("section", "s", default: "admin", "section of the configuration file"),
+            Option("timeout", "t", .integer, "seconds to wait for an answer; without it, as long as it takes"),
+            Option(
+                "severity",
+                nil,
+                .flag,
+                "status of `print summary`: 0 all is well, 1 warning, 2 problem, 3 nobody could say"
+            ),
+            Option("yes", "y", .flag, "do not ask on a terminal before what cannot be undone"),
         ],
         words: .command("COMMAND [ARGUMENT...]")
     )

@@ -31,12 +31,7 @@ import Testing
     @Test(arguments: 0...2) func survives(_ stage: Int) throws {
         try Campaign.run("admin, stage \(stage)") { seed, forge, lessons in
             var world = Self.world(upTo: stage, seed: seed)
-            for (_, frame) in world.sent { forge.learn(frame) }
-            var events = 0
-            while events < 150, world.exitStatus == nil {
-                world.attack(&forge, &lessons)
-                events += 1
-            }
+            let events = world.attackForLong(&forge, &lessons)
             #expect(world.mostEffects < 10_000, "seed \(seed)")
             return events
         }

@@ -147,6 +147,18 @@ struct HostileWorld<Core: NodeCore> {
 
     // MARK: Hostility
 
+    /// Attacks a node that has no jobs, until it leaves or has seen enough.
+    /// - Returns: the number of events.
+    mutating func attackForLong(_ forge: inout PacketForge, _ lessons: inout Lessons) -> Int {
+        for (_, frame) in sent { forge.learn(frame) }
+        var events = 0
+        while events < 150, exitStatus == nil {
+            attack(&forge, &lessons)
+            events += 1
+        }
+        return events
+    }
+
     /// One event that a good peer would not cause.
     mutating func attack(_ forge: inout PacketForge, _ lessons: inout Lessons) {
         for (_, frame) in sent.suffix(3) { forge.learn(frame) }

@@ -55,12 +55,7 @@ import Testing
     @Test(arguments: 0...8) func survives(_ stage: Int) throws {
         try Campaign.run("master, stage \(stage)") { seed, forge, lessons in
             var world = Self.world(upTo: stage, seed: seed)
-            for (_, frame) in world.sent { forge.learn(frame) }
-            var events = 0
-            while events < 150, world.exitStatus == nil {
-                world.attack(&forge, &lessons)
-                events += 1
-            }
+            let events = world.attackForLong(&forge, &lessons)
             // What one event makes is bounded by the number of peers, of partitions and of what it names.
             #expect(world.mostEffects < 10_000, "seed \(seed)")
             return events

@@ -48,16 +48,7 @@ import Testing
     func master() throws {
         var cluster = ScriptedCluster()
         let id = TransactionID(1)
-        let begin = cluster.call { core, operation, context in
-            core.begin(
-                operation,
-                id,
-                user: ByteBuffer(),
-                description: ByteBuffer(),
-                extensionData: ByteBuffer(),
-                &context
-            )
-        }
+        let begin = cluster.begin(id)
         cluster.connectAll()
         _ = try cluster.require { if case .askBeginTransaction = $0 { true } else { nil } }
         cluster.lose(cluster.masterConnection)

@@ -38,16 +38,7 @@ import Testing
     private func begun() throws -> (ScriptedCluster, TransactionID) {
         var cluster = ScriptedCluster()
         let id = TransactionID(1)
-        _ = cluster.call { core, operation, context in
-            core.begin(
-                operation,
-                id,
-                user: ByteBuffer(),
-                description: ByteBuffer(),
-                extensionData: ByteBuffer(),
-                &context
-            )
-        }
+        _ = cluster.begin(id)
         cluster.connectAll()
         let (sent, _) = try cluster.require { if case .askBeginTransaction = $0 { true } else { nil } }
         cluster.answer(sent, AnswerBeginTransaction(ttid: TID(105)))

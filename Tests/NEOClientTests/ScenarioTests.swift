@@ -46,16 +46,7 @@ import Testing
     private func withStore(base: UInt64 = 90) -> (ScriptedCluster, TransactionID, [ScriptedCluster.Sent]) {
         var cluster = ScriptedCluster()
         let id = TransactionID(1)
-        let begin = cluster.call { core, operation, context in
-            core.begin(
-                operation,
-                id,
-                user: ByteBuffer(),
-                description: ByteBuffer(),
-                extensionData: ByteBuffer(),
-                &context
-            )
-        }
+        let begin = cluster.begin(id)
         cluster.connectAll()
         if let (sent, _) = cluster.take({ if case .askBeginTransaction = $0 { true } else { nil } }) {
             cluster.answer(sent, AnswerBeginTransaction(ttid: TID(105)))

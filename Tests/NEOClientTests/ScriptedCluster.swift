@@ -81,6 +81,21 @@ struct ScriptedCluster {
         return operation
     }
 
+    /// A program begins a transaction.
+    @discardableResult
+    mutating func begin(_ id: TransactionID) -> OperationID {
+        call { core, operation, context in
+            core.begin(
+                operation,
+                id,
+                user: ByteBuffer(),
+                description: ByteBuffer(),
+                extensionData: ByteBuffer(),
+                &context
+            )
+        }
+    }
+
     mutating func handle(_ event: Event<Never>) {
         turn { core, context in core.handle(event, &context) }
     }

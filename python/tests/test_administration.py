@@ -3,15 +3,21 @@
 Each test uses one cluster for many commands, in the order in which an operator would give them.
 """
 
+import os
+import pty
 import re
+import select
 import signal
+import socket
 import sqlite3
+import subprocess
 import time
 from contextlib import closing
 
+import pytest
 from ZODB.utils import u64, z64
 
-from cluster import Cluster
+from cluster import Cluster, free_ports, program
 from test_control import Commands, another_storage, wait_exit
 from transactions import commit
 from wire import HANDSHAKE, connection, identification, receive
@@ -102,6 +108,8 @@ def test_growing_and_shrinking(tmp_path):
         assert neoctl.done('print', 'node', 'storage').splitlines()[0].startswith('S1 | STORAGE | 127.0.0.1:')
         assert [row.split()[0] for row in neoctl.done('print', 'node').splitlines()] == ['A1', 'C1', 'M1', 'S1', 'S2', 'S3']
 
+        assert cluster.control('--severity', 'print', 'summary').returncode == 0
+
         # One that is to leave keeps its cells until it is dropped.
         leaving = neoctl.done('tweak', '-n', 'S3')
         assert leaving.splitlines()[-1] == 'S3 R .UU.UU.UU.UU'
@@ -113,6 +121,7 @@ def test_growing_and_shrinking(tmp_path):
         assert neoctl.done('print', 'pt').splitlines()[-1] == 'S3 D .OO.OO.OO.OO'
         summary = neoctl.done('print', 'summary').splitlines()
         assert summary[0] == '# {"problem": [null]}'
+        assert cluster.control('--severity', 'print', 'summary').returncode == 2
         assert summary[1].startswith('RUNNING; OUT_OF_DATE=8, UP_TO_DATE=24; DOWN=1; ltid=')
         assert neoctl.refused('tweak') == 'tweak: down nodes must be listed explicitly'
         assert neoctl.done('tweak', 'S3') == 'No change done.\n'
@@ -237,11 +246,45 @@ def test_masters_and_the_end(tmp_path):
         assert neoctl.refused('print', 'cluster') == 'ERROR: not connected'
 
 
+@pytest.mark.parametrize('words, question', [
+    (['drop', 'S1'], 'The data of S1 is given up. Go on? [y/N] '),
+    (['truncate', 'tid:5'], 'All that was committed after 0000000000000005 is deleted. Go on? [y/N] '),
+    (['set', 'cluster', 'stopping'], 'All the nodes of the cluster end. Go on? [y/N] '),
+])
+def test_questions_on_a_terminal(words, question):
+    """Only whoever sits at a terminal is asked before what cannot be undone."""
+    [nowhere] = free_ports(1)
+
+    def answered(text, *options):
+        terminal, inside = pty.openpty()
+        try:
+            process = subprocess.Popen(
+                [program(), 'ctl', '-a', f'127.0.0.1:{nowhere}', *options, *words], stdin=inside, stdout=subprocess.PIPE,
+                stderr=inside)
+            if text:
+                os.write(terminal, text.encode())
+            assert process.wait(10) == 1 and process.stdout.read() == b''
+            process.stdout.close()
+            received = b''
+            while select.select([terminal], [], [], .2)[0]:
+                received += os.read(terminal, 4096)
+            return received.decode().replace('\r\n', '\n')
+        finally:
+            os.close(terminal)
+            os.close(inside)
+
+    assert question in answered('n\n') and answered('\n').endswith('nothing was done\n')
+    assert answered('y\n').endswith('ERROR: not connected\n')
+    assert answered('', '--yes') == 'ERROR: not connected\n'
+
+
 def test_statuses(tmp_path):
-    """0: done; 1: refused or failed, with one line; 2: wrong options."""
+    """0: done; 1: refused or failed, with one line; 2: wrong options; 3: the severity is not known."""
     cluster = Cluster(storages=0, directory=tmp_path)
     neoctl = Commands(cluster)
     assert neoctl.refused('print', 'ids') == 'ERROR: not connected'
+    unknown = cluster.control('--severity', 'print', 'summary')
+    assert (unknown.returncode, unknown.stdout, unknown.stderr) == (3, '', 'ERROR: not connected\n')
     wrong = cluster.control('--bogus')
     assert wrong.returncode == 2 and wrong.stdout == '' and 'unrecognized arguments: --bogus' in wrong.stderr
     assert neoctl.done().startswith('Available commands:\n')
@@ -254,6 +297,25 @@ def test_statuses(tmp_path):
         # Also for a notification: nobody would flush anything.
         for words in (['print', 'cluster'], ['print', 'summary'], ['start'], ['flush_log'], ['check', ':']):
             assert neoctl.refused(*words) == 'ERROR: Not connected to a primary master.'
+        # The first admin that can be reached is asked; a configuration file tells where one is.
+        [nowhere] = free_ports(1)
+        addresses = f'127.0.0.1:{nowhere} 127.0.0.1:{cluster.admin_node.port}'
+        assert neoctl.refused('-a', addresses, 'print', 'ids') == 'ERROR: Not connected to a primary master.'
+        conf = tmp_path / 'neo.conf'
+        conf.write_text(f'[DEFAULT]\nport = {cluster.admin_node.port}\n[admin]\nbind = 127.0.0.1:%(port)s\n[other]\n')
+
+        def configured(*words):
+            result = subprocess.run([program(), 'ctl', *words], capture_output=True, text=True, timeout=10)
+            assert (result.returncode, result.stdout) == (1, '')
+            return result.stderr
+
+        assert configured('-f', str(conf), 'print', 'ids') == 'ERROR: Not connected to a primary master.\n'
+        assert configured('-f', str(conf), '-s', 'none', 'start') == f"ERROR: {conf}: No section: 'none'\n"
+        assert configured('-f', str(conf), '-a', f'127.0.0.1:{nowhere}', 'start') == 'ERROR: not connected\n'
+        # One that says nothing.
+        with socket.create_server(('127.0.0.1', 0)) as silent:
+            address = f'127.0.0.1:{silent.getsockname()[1]}'
+            assert neoctl.refused('-a', address, '--timeout', '1', 'print', 'ids') == 'ERROR: no answer within 1 s'
         cluster.admin_node.process.send_signal(signal.SIGTERM)
         wait_exit(cluster.admin_node)
     finally:

@@ -10,6 +10,8 @@ public final class ControlConnection {
     public enum Failure: Error, Hashable, Sendable {
         /// The node cannot be reached.
         case notConnected(reason: String)
+        /// Nothing came, or nothing could be sent, within the limit that was given.
+        case timeout
         /// The node closed the connection, or does not speak the protocol.
         case closed(reason: String)
     }
@@ -57,7 +59,7 @@ public final class ControlConnection {
                 }
             } while received == 0 && errno == EINTR
             guard received > 0 else {
-                throw .closed(reason: errno == EAGAIN ? "no answer in time" : "closed by peer")
+                throw received == 0 && errno == EAGAIN ? .timeout : .closed(reason: "closed by peer")
             }
             decoder.receive(buffer)
         }
@@ -106,7 +108,7 @@ public final class ControlConnection {
                 Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
             if sent < 0, errno == EINTR { continue }
-            guard sent > 0 else { throw .closed(reason: lastError) }
+            guard sent > 0 else { throw errno == EAGAIN ? .timeout : .closed(reason: lastError) }
             buffer.moveReaderIndex(forwardBy: sent)
         }
     }

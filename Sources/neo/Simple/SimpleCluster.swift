@@ -123,7 +123,7 @@ final class SimpleCluster {
 
     private func ask(_ command: Command) -> String? {
         do throws(ControlFailure) {
-            return try command.run(over: AdministrationClient(layout.admin, timeoutSeconds: 5))
+            return try command.run(over: AdministrationClient([layout.admin], timeoutSeconds: 5))
         } catch {
             return nil
         }
