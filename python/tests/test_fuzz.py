@@ -57,6 +57,7 @@ class Forge:
         self.draw = random.Random(seed)
         self.codes = [code for code in self.examples if code not in without]
         self.words, self.integers = list(WORDS), list(INTEGERS)
+        self.is_long = False
 
     def learn(self, value, budget=40):
         if isinstance(value, bytes) and len(value) == 8:
@@ -78,6 +79,7 @@ class Forge:
         draw = self.draw
         if code not in self.examples:
             code = draw.choice(self.codes)
+        self.is_long = False
         arguments = self._mutated(draw.choice(self.examples[code]), draw.choice((0, .05, .2, .6)), True)
         if id is None:
             id = draw.choice((0, 1, 2, draw.randrange(1 << 32)))
@@ -103,7 +105,9 @@ class Forge:
                     value.append(draw.choice(value))
                 elif value and change == 3:
                     value.pop()
-                elif value:
+                elif value and not self.is_long:
+                    # Once in a packet, or a list of lists would fill the memory of the test.
+                    self.is_long = True
                     value += [draw.choice(value)] * draw.choice((1, 10, 3000))
             return value
         if isinstance(value, dict):
