@@ -1,4 +1,5 @@
 import importlib.util
+import signal
 import sys
 from pathlib import Path
 
@@ -49,3 +50,11 @@ def opened(shared_cluster, tmp_path):
     yield open
     for storage in storages:
         storage.close()
+
+
+@pytest.fixture
+def interruptible():
+    """Python ignores SIGINT when it was started in the background by a shell without job control."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)

@@ -18,14 +18,6 @@ from transactions import commit, undo
 ZERO = bytes(8)
 
 
-@pytest.fixture
-def interruptible():
-    """Python ignores SIGINT when it was started in the background by a shell without job control."""
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, handler)
-
-
 def interrupted(call, delay=0.3):
     timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()

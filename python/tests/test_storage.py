@@ -510,14 +510,6 @@ def test_wrong_name_of_the_cluster(cluster):
     storage.close()
 
 
-@pytest.fixture
-def interruptible():
-    """Python ignores SIGINT when it was started in the background by a shell without job control."""
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, handler)
-
-
 def test_interrupt_while_waiting(interruptible):
     storage = Storage('127.0.0.1:1', 'nobody')
     for _ in range(2):
