@@ -202,6 +202,7 @@ def test_database_that_was_recreated(cluster, path, messages):
     with opened(cluster, path) as storage:
         for oid in objects:
             assert storage.load(oid) == (b'other', new)
+        wait_until_checked(storage, messages)
     assert f'the database has no transaction {serial.hex()}' in messages()[0].lower()
 
 
@@ -222,6 +223,7 @@ def test_database_that_was_truncated(cluster, path, goes_on, messages):
             expected = b'3', commit(other, [(oid, first, b'3')])
     with opened(cluster, path) as storage:
         assert storage.load(oid) == expected
+        wait_until_checked(storage, messages)
     assert 'are not used' in messages()[0]
 
 
