@@ -91,6 +91,21 @@ import Testing
         #expect(cluster.tableText(2) == "UU")
     }
 
+    /// Seed 1000774: a master that creates clusters by itself waits for as many storages as it would for a new one. The
+    /// owner is one of them.
+    @Test func masterThatStartsByItself() {
+        var cluster = ScriptedCluster(autostart: 3)
+        cluster.storage(2, nid: NID(.storage, 2))
+        tell(&cluster, "S2", 1, rows([.upToDate]))
+        cluster.storage(3, nid: NID(.storage, 1))
+        empty(&cluster, "S3")
+        #expect(cluster.core.clusterState == .recovering)
+        cluster.storage(1, nid: NID(.storage, 1))
+        tell(&cluster, "S1", 1, rows([.upToDate]))
+        #expect(!cluster.isConnected("S3"))
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
     /// Seed 110 of the simulation, with an operator.
     /// 1. A storage that nobody uses yet was given S1 by a master that did not know the table.
     /// 2. With that id, it finds another master, where S2 told the table that the cluster was created with.

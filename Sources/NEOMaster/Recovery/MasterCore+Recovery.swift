@@ -186,9 +186,11 @@ extension MasterCore {
 
     /// Those that come with the id of an owner of readable cells, and without a table. With the first table of a cluster,
     /// they may be the owners, lost before they recorded it, or have the id from a master that did not see the owners. Only
-    /// who creates the cluster knows: the one who starts it, or has it started by itself.
+    /// who creates the cluster knows: the one who starts it; or, if it starts by itself, all the storages are there, the
+    /// owners among them (seed 1000774 of the simulation).
     private var untriedOwners: Set<NID> {
-        guard configuration.autostart == 0, recovery.permission != .ordered else { return [] }
+        guard recovery.permission != .ordered else { return [] }
+        if configuration.autostart > 0, registry.identified(.storage).count >= configuration.autostart { return [] }
         return table.readableNIDs.filter(recovery.isWithoutTable)
     }
 

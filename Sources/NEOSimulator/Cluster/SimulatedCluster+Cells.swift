@@ -27,6 +27,40 @@ extension SimulatedCluster {
         return readers
     }
 
+    /// The database of a storage that was dropped is erased, as operators have to do before they use the machine again: another
+    /// storage may get its id.
+    func reset(_ nid: NID) {
+        guard let index = disks.indices.first(where: { self.nid(ofDisk: $0) == nid && !isServing($0) }) else { return }
+        reset(index)
+    }
+
+    /// Of two storages with one id, the one that came first and was forgotten since is reset: the master gave its id to the
+    /// other one.
+    func resetDuplicates() {
+        for index in disks.indices {
+            guard let nid = nid(ofDisk: index), !isServing(index) else { continue }
+            let isReplaced = disks.indices.contains { other in
+                other != index && self.nid(ofDisk: other) == nid
+                    && (isServing(other) || (ptid(ofDisk: other), other) > (ptid(ofDisk: index), index))
+            }
+            if isReplaced { reset(index) }
+        }
+    }
+
+    private func ptid(ofDisk index: Int) -> Int { (try? disks[index].makeInspector().configuration().ptid) ?? 0 }
+
+    private func reset(_ index: Int) {
+        storages[index].crash()
+        world.log.write("\(world.now) \(storages[index].name) is reset")
+        do {
+            let database = try MemoryDatabase.open(disks[index], OpenOptions(clusterName: Self.name))
+            _ = try database.writer.perform([DatabaseJob(id: DatabaseJob.ID(rawValue: 1), operation: .erase)])
+        } catch {
+            preconditionFailure("a simulated disk cannot be erased: \(error)")
+        }
+        disks[index].interrupt(.processKilled)
+    }
+
     func nid(ofDisk index: Int) -> NID? { try? disks[index].makeInspector().configuration().nid }
 }
 

@@ -64,6 +64,8 @@ public final class SimulatedHistory {
     let workloads: [any Workload]
     var ledger = Ledger()
     private(set) var isStopping = false
+    /// The cluster was in service once: nobody starts it any more without some of its storages.
+    private var isCreated = false
     private var programs: [SimulatedProgram] = []
     private var injector: FaultInjector?
     private var administration: Administration?
@@ -92,7 +94,7 @@ public final class SimulatedHistory {
         world.mischief = settings.mischief
         for storage in cluster.storages { storage.commitsOneJob = settings.commitsOneJob }
         guard let desk = cluster.desk else { return }
-        administration = Administration(desk, settings.orders, replicas: settings.layout.replicas)
+        administration = Administration(desk, settings.orders, replicas: settings.layout.replicas, cluster)
         for storage in cluster.storages {
             storage.observe = { [unowned self] _, context in watchChecks(context.effects) }
         }
@@ -139,7 +141,7 @@ public final class SimulatedHistory {
         self.injector = injector
         cluster.start()
         if settings.layout.spares > 0 {
-            administration?.create { [unowned self] in cluster.primary?.clusterState == .running }
+            administration?.create { [unowned self] in isCreated }
         }
         if settings.isCreatedUnderFaults {
             injector.start()
@@ -148,6 +150,7 @@ public final class SimulatedHistory {
         }
         if !isViolated("the cluster is not created", within: 240, until: { cluster.primary?.clusterState == .running })
         {
+            isCreated = true
             cluster.startSpares()
             setUp()
             injector.start()

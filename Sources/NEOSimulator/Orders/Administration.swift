@@ -10,6 +10,7 @@ final class Administration {
     private let replicas: Int
     private var world: Simulation { desk.world }
     private var isAtRandom = false
+    private unowned let cluster: SimulatedCluster
     /// Orders that the cluster carried out, by kind.
     private(set) var counts: [Order: Int] = [:]
     /// All storages have their share, as far as the operator can see.
@@ -30,7 +31,8 @@ final class Administration {
         func cellCount(_ nid: NID) -> Int { rows.reduce(0) { $0 + $1.count { $0.nid == nid } } }
     }
 
-    init(_ desk: SimulatedOperator, _ plan: OrderPlan, replicas: Int) {
+    init(_ desk: SimulatedOperator, _ plan: OrderPlan, replicas: Int, _ cluster: SimulatedCluster) {
+        self.cluster = cluster
         self.desk = desk
         self.plan = plan
         self.replicas = replicas
@@ -63,6 +65,7 @@ final class Administration {
             // Started again by the faults.
             guard desk.isUp, let order = world.pick(plan.kinds) else { return scheduleNext() }
             let life = desk.life
+            cluster.resetDuplicates()
             look { [self] picture in
                 guard let picture else { return scheduleNext() }
                 give(order, picture) { [self] in scheduleNext() }
@@ -142,9 +145,23 @@ final class Administration {
             // While the service is down, an operator who forgets a node may give up what only that one has.
             let candidates = world.happens(onceIn: 8) ? running : picture.nids(.down, .pending)
             guard picture.state == .running, let nid = world.pick(candidates) else { return completion() }
-            desk.ask(SetNodeState(nid: nid, state: .unknown), then: done)
+            drop(nid, then: done)
         case .look:
             desk.ask(AskMonitorInformation(), then: done)
+        }
+    }
+
+    /// Drops a node, and resets it if it is not there any more, in a cluster that serves.
+    private func drop(_ nid: NID, then handler: @escaping (SimulatedOperator.Outcome) -> Void) {
+        desk.ask(SetNodeState(nid: nid, state: .unknown)) { [self] outcome in
+            look { [self] picture in
+                if let picture, picture.state == .running, !picture.rows.isEmpty, picture.cellCount(nid) == 0,
+                    !picture.storages.contains(where: { $0.nid == nid })
+                {
+                    cluster.reset(nid)
+                }
+                handler(outcome)
+            }
         }
     }
 
@@ -160,6 +177,7 @@ final class Administration {
             world.schedule(after: 1_000_000_000) { [self] in if !isSettled { settle() } }
         }
         guard desk.isUp, !desk.isWaiting else { return again() }
+        cluster.resetDuplicates()
         look { [self] picture in
             guard let picture, picture.state == .running else { return again() }
             if picture.replicas != replicas {
