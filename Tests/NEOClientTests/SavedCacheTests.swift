@@ -68,7 +68,7 @@ import Darwin
     }
 
     private func read(_ path: String, cluster: String = "test") throws -> SavedCache? {
-        try CacheFile.read(path, cluster: cluster, maximumBytes: 1 << 30)
+        try CacheFile.read(path, cluster: cluster, maximumBytes: .max)
     }
 
     @Test func aFileComesBack() throws {

@@ -121,7 +121,7 @@ enum CacheFile {
             guard let length = try file.read(4).getInteger(at: 0, as: UInt32.self).map(Int.init),
                 length + checksumBytes <= file.remainingBytes
             else { throw damaged }
-            if length > blockBytes + maximumBytes {
+            if length - blockBytes > maximumBytes {
                 // A record that has no room here.
                 try file.skip(length + checksumBytes)
                 number += 1
