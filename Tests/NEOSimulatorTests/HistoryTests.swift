@@ -51,9 +51,12 @@ import Testing
         #expect(seed != nil, "no history of 200 shows \(defect.rawValue)")
     }
 
-    /// Other ones in each run. A seed that fails is printed: `neo sim --seed N` replays it.
+    /// Other ones in each run. A seed that fails is printed: `neo sim --seed N --no-orders` replays it.
+    ///
+    /// Without an operator: with one, some histories in a thousand are known to fail (docs/maintainers/simulation.md), which
+    /// would be the fault of no change.
     @Test(arguments: freshSeeds)
-    func fresh(seed: UInt64) { check(seed) }
+    func fresh(seed: UInt64) { check(seed, orders: OrderPlan()) }
 
     /// From `NEO_SIMULATION_SEED`, or from the time.
     private static let freshSeeds: [UInt64] = {
@@ -62,11 +65,13 @@ import Testing
         return (0..<25).map { base + $0 }
     }()
 
-    private func check(_ seed: UInt64) {
-        let report = SimulatedHistory(.init(seed: seed)).run()
+    private func check(_ seed: UInt64, orders: OrderPlan? = nil) {
+        var settings = SimulatedHistory.Settings(seed: seed)
+        if let orders { settings.orders = orders }
+        let report = SimulatedHistory(settings).run()
         #expect(
             report.violations.isEmpty,
-            "\(report)\n\(report.violations.joined(separator: "\n"))\nreplay: neo sim --seed \(seed) --trace"
+            "\(report)\n\(report.violations.joined(separator: "\n"))\nreplay: neo sim --seed \(seed)\(orders == nil ? "" : " --no-orders") --trace"
         )
     }
 }
