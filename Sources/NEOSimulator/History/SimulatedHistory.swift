@@ -15,7 +15,10 @@ public final class SimulatedHistory {
         public var seed: UInt64
         public var layout: ClusterLayout
         public var faults: FaultPlan
-        public var orders = OrderPlan()
+        public var orders = OrderPlan() {
+            // Only an operator creates a cluster that has spare storages, and adds them.
+            didSet { if orders.isEmpty { layout.spares = 0 } }
+        }
         /// What cores do to themselves during the safety phase.
         public var mischief: Mischief = []
         /// The writers of storages commit one job after the other.
