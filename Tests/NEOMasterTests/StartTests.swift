@@ -224,6 +224,33 @@ import Testing
         #expect(cluster.tableText(2) == "UO")
     }
 
+    /// Seed 3001667 of the simulation.
+    /// 1. S1 became readable with table 2, which S2 did not record; S2 is lost, and the service ends.
+    /// 2. S2 is back with table 1; S1 is connected, and did not say yet what it has: the service begins with S2.
+    /// 3. The table with which S2 commits now must be newer than the one of S1.
+    @Test func tableOfAStorageThatDoesNotAnswer() {
+        var cluster = ScriptedCluster()
+        cluster.storage(1, nid: NID(.storage, 1))
+        returns("S2", with: 1, rows([.outOfDate, .upToDate]), to: &cluster)
+        cluster.answer("S1", AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: nil))
+        if cluster.core.clusterState == .recovering { Issue.record("not started") }
+        cluster.answer("S2", AnswerLockedTransactions(transactions: [:]))
+        for number in 1...2 {
+            cluster.answer("S\(number)", AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max))
+        }
+        cluster.answer("S2", AnswerPackOrders(orders: []))
+        for number in 1...2 { cluster.send("S\(number)", NotifyReady()) }
+        cluster.send("S1", AskUnfinishedTransactions(partitions: [0]))
+        cluster.send("S1", NotifyReplicationDone(partition: 0, tid: .zero))
+        let given = cluster.core.table.ptid ?? 0
+        _ = cluster.cut("S2")
+        #expect(cluster.core.clusterState == .recovering)
+        // S1 is asked, and does not answer.
+        returns("S2", with: given - 1, rows([.outOfDate, .upToDate]), to: &cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.core.table.ptid ?? 0 > given)
+    }
+
     /// Seed 71128 of the simulation.
     /// 1. S2 alone served with table 6, and was lost before it recorded tables 7 to 9, by which S1 got readable.
     /// 2. A new master starts with S2; nothing changes in the table, and transactions are committed.

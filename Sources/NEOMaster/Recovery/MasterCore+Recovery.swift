@@ -222,7 +222,8 @@ extension MasterCore {
         tell(changed, &context)
         if isLoaded {
             records.begin(with: recovery.targetPTID)
-            let isComplete = table.nids.allSatisfy(registry.isRunning)
+            // A storage that is here may still have to tell that it has a newer table.
+            let isComplete = table.nids.allSatisfy(registry.isRunning) && recovery.targetPTID == recovery.highestPTID
             let changes = table.outdate(isRunning: registry.isRunning)
             if !isComplete {
                 // A newer table may exist at absent nodes, given by a master that is gone. Nothing was committed with it,
