@@ -247,9 +247,13 @@ def test_a_storage_that_is_killed_and_dropped():
         assert len(storage.app.nm.getStorageList()) == 2
         cluster.storage_nodes[1].kill()
         eventually(lambda: cluster.control('print', 'node', 'storage').stdout.count('DOWN') == 1)
-        assert cluster.control('drop', 'S2').returncode == 0
+        # Ids are given in the order in which storages come.
+        lines = cluster.control('print', 'node', 'storage').stdout.splitlines()
+        killed, = [nid for nid in ('S1', 'S2') if any(nid in line and 'DOWN' in line for line in lines)]
+        assert cluster.control('drop', killed).returncode == 0
         until_it_works(storage.sync)
-        assert [node.nid for node in storage.app.nm.getStorageList()] == ['S1']
+        left, = {'S1', 'S2'} - {killed}
+        assert [node.nid for node in storage.app.nm.getStorageList()] == [left]
         for oid in oids:
             assert storage.load(oid) == (oid, tid)
         commit(storage, [(oid, tid, b'new') for oid in oids])
