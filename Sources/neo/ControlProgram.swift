@@ -52,13 +52,7 @@ enum ControlProgram {
 
     /// Where the administration node of a configuration file listens.
     private static func bind(of section: String, in path: String) throws(ConfigurationError) -> String {
-        let text: String
-        do {
-            text = try TextFile.read(path)
-        } catch {
-            throw .invalid("\(path): cannot be read: \(error)")
-        }
-        let file = try ConfigurationFile(text, path: path)
+        let file = try ConfigurationFile(reading: path)
         guard file.sectionNames.contains(section) else { throw .invalid("\(path): No section: '\(section)'") }
         return try file.text("bind", section: section) ?? "127.0.0.1:\(defaultPort)"
     }

@@ -1,4 +1,5 @@
 import Glibc
+import NEOConfiguration
 
 /// Small text files.
 enum TextFile {
@@ -47,5 +48,18 @@ enum TextFile {
             guard fsync(descriptor) == 0 else { throw failure() }
         }
         guard rename(temporary, path) == 0 else { throw failure() }
+    }
+}
+
+extension ConfigurationFile {
+    /// - Throws: ``ConfigurationError`` that names the file.
+    init(reading path: String) throws(ConfigurationError) {
+        let text: String
+        do {
+            text = try TextFile.read(path)
+        } catch {
+            throw .invalid("\(path): cannot be read: \(error)")
+        }
+        try self.init(text, path: path)
     }
 }

@@ -230,10 +230,16 @@ struct ScriptedCluster {
     }
 
     @discardableResult
-    mutating func finish(_ client: String, _ ttid: TTID, _ oids: [UInt64], checked: [PartitionID] = []) -> [String] {
+    mutating func finish(
+        _ client: String,
+        _ ttid: TTID,
+        _ oids: [UInt64],
+        checked: [PartitionID] = [],
+        pack: PackRequest? = nil
+    ) -> [String] {
         send(
             client,
-            AskFinishTransaction(ttid: ttid, stored: oids.map { OID($0) }, deleted: [], checked: checked, pack: nil)
+            AskFinishTransaction(ttid: ttid, stored: oids.map { OID($0) }, deleted: [], checked: checked, pack: pack)
         )
     }
 

@@ -133,16 +133,7 @@ import Testing
         var cluster = ScriptedCluster.running(lastTID: TID(1000))
         cluster.client(1)
         let ttid = cluster.begin("C1")
-        let lines = cluster.send(
-            "C1",
-            AskFinishTransaction(
-                ttid: ttid,
-                stored: [],
-                deleted: [],
-                checked: [0],
-                pack: PackRequest(oids: nil, tid: TID(time))
-            )
-        )
+        let lines = cluster.finish("C1", ttid, [], checked: [0], pack: PackRequest(oids: nil, tid: TID(time)))
         #expect(lines.first == "C1 < Error PROTOCOL_ERROR invalid pack time")
         #expect(cluster.core.packs.signatures == nil)
     }
@@ -153,16 +144,7 @@ import Testing
         cluster.client(1)
         for name in ["S1", "S2"] { cluster.send(name, NotifyPackCompleted(tid: .zero)) }
         let ttid = cluster.begin("C1")
-        cluster.send(
-            "C1",
-            AskFinishTransaction(
-                ttid: ttid,
-                stored: [],
-                deleted: [],
-                checked: [0, 1],
-                pack: PackRequest(oids: nil, tid: TID(1000))
-            )
-        )
+        cluster.finish("C1", ttid, [], checked: [0, 1], pack: PackRequest(oids: nil, tid: TID(1000)))
         for name in ["S1", "S2"] { cluster.lock(name, ttid) }
         let id = cluster.core.lastTransaction
         cluster.send("C1", WaitForPack(tid: id))

@@ -234,16 +234,7 @@ import Testing
         cluster.admin()
         cluster.client(1)
         let ttid = cluster.begin("C1")
-        cluster.send(
-            "C1",
-            AskFinishTransaction(
-                ttid: ttid,
-                stored: [],
-                deleted: [],
-                checked: [0, 1],
-                pack: PackRequest(oids: nil, tid: TID(1000))
-            )
-        )
+        cluster.finish("C1", ttid, [], checked: [0, 1], pack: PackRequest(oids: nil, tid: TID(1000)))
         for name in ["S1", "S2"] { cluster.lock(name, ttid) }
         #expect(
             cluster.send("A1", Truncate(tid: TID(1000))) == [

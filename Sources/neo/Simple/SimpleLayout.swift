@@ -25,13 +25,7 @@ struct SimpleLayout {
     init(directory: String) throws(ConfigurationError) {
         self.directory = directory
         let path = "\(directory)/\(Self.fileName)"
-        let text: String
-        do {
-            text = try TextFile.read(path)
-        } catch {
-            throw .invalid("\(path): cannot be read: \(error)")
-        }
-        let file = try ConfigurationFile(text, path: path)
+        let file = try ConfigurationFile(reading: path)
         var nodes: [Node] = []
         var databases: [(section: String, path: String)] = []
         // Masters first: it is also the order in which the nodes are stopped.
