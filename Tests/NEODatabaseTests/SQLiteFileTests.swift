@@ -127,6 +127,18 @@ import Testing
         )
     }
 
+    /// Written without the checksums that its pages have, it would be taken for damaged by who verifies them.
+    @Test func pageChecksumsAreNotSpoilt() throws {
+        try open().writer.close()
+        var bytes = try folder.bytes(of: "neo.sqlite")
+        bytes[20] = 8
+        try bytes.write(to: URL(fileURLWithPath: path))
+        let failure = #expect(throws: DatabaseFailure.self) { try open() }
+        #expect(failure?.code == .wrongFormat)
+        #expect(failure?.message.contains("8 bytes") ?? false)
+        #expect(try folder.bytes(of: "neo.sqlite") == bytes)
+    }
+
     /// A page in the middle that is damaged: told as such, whatever is read.
     @Test func damagedFile() throws {
         let golden = try GoldenDatabase("a-single")
