@@ -1,6 +1,8 @@
 import Foundation
+import GRDB
 import NEOProtocol
 import NIOCore
+import Synchronization
 import Testing
 
 @testable import NEODatabase
@@ -85,6 +87,32 @@ import Testing
         #expect(throws: DatabaseFailure(.locked, "database is locked")) { try open() }
         try database.writer.close()
         try open().writer.close()
+    }
+
+    /// A back-up, or somebody with the tool of SQLite, reads the file: with a rollback journal, a commit waits until that is over.
+    @Test(arguments: [Backend.sqlite, .sqliteWithRollbackJournal])
+    func readByAnotherProcessDuringACommit(backend: Backend) throws {
+        let test = try TestDatabase(backend)
+        try test.commit(8, 10, [(1, "a")])
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        let other = try DatabaseQueue(path: test.path, configuration: configuration)
+        try other.inDatabase { try $0.execute(sql: "BEGIN; SELECT count(*) FROM obj") }
+        let hasEnded = Atomic(false)
+        if backend == .sqlite {
+            try test.commit(18, 20, [(1, "b")])
+        } else {
+            Thread.detachNewThread {
+                usleep(100_000)
+                hasEnded.store(true, ordering: .releasing)
+                try? other.inDatabase { try $0.execute(sql: "COMMIT") }
+            }
+            try test.commit(18, 20, [(1, "b")])
+            let hasWaited = hasEnded.load(ordering: .acquiring)
+            #expect(hasWaited)
+        }
+        #expect(try test.tids(1) == [20, 10])
+        try other.close()
     }
 
     /// A lock is on an inode: that of a file that was deleted must not be given to another one before it is released.
