@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import NEODatabase
 import NEOProtocol
 import NIOCore
@@ -90,6 +91,42 @@ import Testing
         let expected = Contents(try Vectors.load("databases/\(name).after-restart.json"))
         #expect(found == expected)
         #expect(try reader.configuration().truncateTID == nil)
+    }
+
+    /// Another program was killed while it rebuilt a table, between any two of its statements.
+    @Test(
+        arguments: ["old-v1", "old-v2", "old-v3"],
+        ["(a, b)", "AS SELECT * FROM sqlite_master"]
+    )
+    func interruptedMigration(name: String, unfinished: String) throws {
+        let golden = try GoldenDatabase(name)
+        let queue = try DatabaseQueue(path: golden.path)
+        // What the next step rebuilds.
+        try queue.write { try $0.execute(sql: "CREATE TABLE new_\(name == "old-v1" ? "obj" : "pt") \(unfinished)") }
+        try queue.close()
+        let database = try golden.open()
+        #expect(try Contents(of: database.makeReader()) == Contents(golden.sidecar, prefix: golden.prefix))
+        try database.writer.close()
+    }
+
+    /// … or after the old table was dropped: the new one is complete.
+    @Test func interruptedMigrationAfterTheDrop() throws {
+        let golden = try GoldenDatabase("old-v1")
+        let queue = try DatabaseQueue(path: golden.path)
+        try queue.write { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE new_obj (partition INTEGER NOT NULL, oid INTEGER NOT NULL, tid INTEGER NOT NULL,
+                        data_id INTEGER, value_tid INTEGER, PRIMARY KEY (partition, oid, tid)) WITHOUT ROWID;
+                    INSERT INTO new_obj SELECT partition, oid, tid, data_id, value_tid FROM obj;
+                    DROP TABLE obj
+                    """
+            )
+        }
+        try queue.close()
+        let database = try golden.open()
+        #expect(try Contents(of: database.makeReader()) == Contents(golden.sidecar, prefix: golden.prefix))
+        try database.writer.close()
     }
 
     @Test(arguments: ["future-v5", "old-v0-unfinished"])

@@ -1,6 +1,8 @@
 import Foundation
+import GRDB
 import NEOProtocol
 import NIOCore
+import Synchronization
 import Testing
 
 @testable import NEODatabase
@@ -87,6 +89,32 @@ import Testing
         try open().writer.close()
     }
 
+    /// A back-up, or somebody with the tool of SQLite, reads the file: with a rollback journal, a commit waits until that is over.
+    @Test(arguments: [Backend.sqlite, .sqliteWithRollbackJournal])
+    func readByAnotherProcessDuringACommit(backend: Backend) throws {
+        let test = try TestDatabase(backend)
+        try test.commit(8, 10, [(1, "a")])
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        let other = try DatabaseQueue(path: test.path, configuration: configuration)
+        try other.inDatabase { try $0.execute(sql: "BEGIN; SELECT count(*) FROM obj") }
+        let hasEnded = Atomic(false)
+        if backend == .sqlite {
+            try test.commit(18, 20, [(1, "b")])
+        } else {
+            Thread.detachNewThread {
+                usleep(100_000)
+                hasEnded.store(true, ordering: .releasing)
+                try? other.inDatabase { try $0.execute(sql: "COMMIT") }
+            }
+            try test.commit(18, 20, [(1, "b")])
+            let hasWaited = hasEnded.load(ordering: .acquiring)
+            #expect(hasWaited)
+        }
+        #expect(try test.tids(1) == [20, 10])
+        try other.close()
+    }
+
     /// A lock is on an inode: that of a file that was deleted must not be given to another one before it is released.
     @Test func lockOfADeletedFileHindersNobody() throws {
         try open().writer.close()
@@ -125,6 +153,18 @@ import Testing
                 )
             }?.code == .failed
         )
+    }
+
+    /// Written without the checksums that its pages have, it would be taken for damaged by who verifies them.
+    @Test func pageChecksumsAreNotSpoilt() throws {
+        try open().writer.close()
+        var bytes = try folder.bytes(of: "neo.sqlite")
+        bytes[20] = 8
+        try bytes.write(to: URL(fileURLWithPath: path))
+        let failure = #expect(throws: DatabaseFailure.self) { try open() }
+        #expect(failure?.code == .wrongFormat)
+        #expect(failure?.message.contains("8 bytes") ?? false)
+        #expect(try folder.bytes(of: "neo.sqlite") == bytes)
     }
 
     /// A page in the middle that is damaged: told as such, whatever is read.

@@ -113,6 +113,23 @@ import Testing
         #expect(CompressionPolicy.zlib(level: 10) == nil)
     }
 
+    /// What cannot be shortened is stored as it is, whatever its length; what can be in one place only is compressed if a
+    /// sample meets it.
+    @Test(arguments: [100_000, 128 << 10, 1 << 20, 5_000_001])
+    func longRecordsAreSampled(count: Int) throws {
+        var random = SplitMix(seed: 3)
+        var bytes = (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let image = ByteBuffer(bytes: bytes)
+        #expect(StoredData(record: image, policy: .zlib as CompressionPolicy).compression == 0)
+        for index in count / 2..<count { bytes[index] = 7 }
+        let half = StoredData(record: ByteBuffer(bytes: bytes), policy: .zlib as CompressionPolicy)
+        #expect(half.compression == 1 && half.data.readableBytes < count * 11 / 20)
+        #expect(try half.record() == ByteBuffer(bytes: bytes))
+        // Twice the same, at the distance of half a window.
+        for index in 8192..<count { bytes[index] = bytes[index - 8192] }
+        #expect(StoredData(record: ByteBuffer(bytes: bytes), policy: .zlib as CompressionPolicy).compression == 1)
+    }
+
     /// Small records have another window: what repeats at its far end is found all the same.
     @Test(arguments: [2, 100, 4095, 4096, 4097, 8192])
     func recordsAroundTheSmallWindowComeBack(count: Int) throws {

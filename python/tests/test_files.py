@@ -1,8 +1,10 @@
 """The file of a storage: what is refused at the start, what is found later, and the options that empty, keep or bound it."""
 
+import fcntl
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -14,7 +16,7 @@ from ZODB.utils import u64, z64
 from cluster import Cluster, program
 from databases import VECTORS
 from test_control import Commands
-from transactions import commit, until_it_works
+from transactions import commit, eventually, until_it_works
 
 #: A master that nobody finds: a storage that gets as far as looking for one has accepted its file.
 NOWHERE = '127.0.0.1:1'
@@ -72,6 +74,38 @@ def test_files_that_are_refused(make, message, tmp_path):
     assert message in result.stderr and f'database {path}' in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert path.read_bytes() == content
+
+
+def test_locks_of_others(tmp_path):
+    """Whoever has the socket of that name has the database, whichever the program; so has who locked the file beside it."""
+    path = tmp_path / 'storage.sqlite'
+    golden('a-single')(path)
+    with open(f'{path}.lock', 'w') as file:
+        # As another container, or another machine, does.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        result = run_storage(path)
+        assert result.returncode == 1 and 'database is locked' in result.stderr
+    status = path.stat()
+    name = f'\0neostorage:{status.st_dev}:{status.st_ino}'
+    with closing(socket.socket(socket.AF_UNIX)) as lock:
+        lock.bind(name)
+        result = run_storage(path)
+        assert result.returncode == 1 and 'database is locked' in result.stderr
+    with subprocess.Popen(
+            [program(), 'storage', '--cluster', 'golden', '--masters', NOWHERE, '--adapter', 'SQLite',
+             '--database', str(path)], stderr=subprocess.DEVNULL) as process:
+        def is_locked():
+            with closing(socket.socket(socket.AF_UNIX)) as lock:
+                try:
+                    lock.bind(name)
+                except OSError:
+                    return True
+        try:
+            eventually(is_locked)
+        finally:
+            process.terminate()
+    with closing(socket.socket(socket.AF_UNIX)) as lock:
+        lock.bind(name)
 
 
 def test_database_of_another_cluster(tmp_path):

@@ -22,6 +22,7 @@ public final class SQLiteDatabase: StorageDatabase {
         self.location = location
         var queue = try reportingFailures { try Self.connect(location, isReadOnly: false) }
         let lock = try SQLiteFileLock(path: location.path)
+        try SQLiteFile.checkReservedBytes(location.path)
         let prepare = { (queue: DatabaseQueue) in
             try queue.unsafeReentrantWrite { database in
                 try reportingFailures { try Self.prepare(database, location, options) }

@@ -6,12 +6,15 @@ import Musl
 import Darwin
 #endif
 
-/// Excludes other storages from a database file, including those of the reference (`spec/database.md §9.3`): a socket
-/// bound to an abstract address made from the device and the inode. The system releases it with the process.
+/// Excludes other storages from a database file: by an advisory lock on a file beside it, which other machines and
+/// containers see too; and those of the reference (`spec/database.md §9.3`): by a socket bound to an abstract address
+/// made from the device and the inode. The system releases both with the process.
 final class SQLiteFileLock: Sendable {
     let device: UInt64
+    /// Of the file beside the database. It stays when it is released: to delete it would take it from who waits for it.
     private let descriptor: Int32
     #if os(Linux)
+    private let abstractSocket: Int32
     /// Refers to the file without opening it: its inode, which another file could get if it is deleted, stays taken.
     /// (Closing a descriptor that is open would release the locks of SQLite.)
     private let file: Int32
@@ -29,9 +32,16 @@ final class SQLiteFileLock: Sendable {
         }
         device = UInt64(status.st_dev)
         do {
-            descriptor = try Self.bindAbstractSocket("neostorage:\(status.st_dev):\(status.st_ino)")
+            abstractSocket = try Self.bindAbstractSocket("neostorage:\(status.st_dev):\(status.st_ino)")
         } catch {
             close(file)
+            throw error
+        }
+        do {
+            descriptor = try Self.lockFile(path + ".lock")
+        } catch {
+            close(file)
+            close(abstractSocket)
             throw error
         }
         #else
@@ -46,6 +56,7 @@ final class SQLiteFileLock: Sendable {
     deinit {
         close(descriptor)
         #if os(Linux)
+        close(abstractSocket)
         close(file)
         #endif
     }
@@ -73,15 +84,18 @@ final class SQLiteFileLock: Sendable {
         }
         return descriptor
     }
-    #else
-    /// No abstract addresses here: an advisory lock on a file next to the database.
+    #endif
+
     private static func lockFile(_ path: String) throws -> Int32 {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            if descriptor >= 0 { close(descriptor) }
+        guard descriptor >= 0 else {
+            throw DatabaseFailure(.failed, "\(path): \(String(cString: strerror(errno)))")
+        }
+        // A file system without such locks is used all the same.
+        if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+            close(descriptor)
             throw DatabaseFailure(.locked, "database is locked")
         }
         return descriptor
     }
-    #endif
 }

@@ -24,27 +24,32 @@ extension StoredData {
         }
     }
 
-    /// The zlib stream of `record`, nil if it is not strictly smaller or if zlib has no memory to work.
+    /// The zlib stream of `record`, nil if it is not strictly smaller, or if zlib has no memory to work.
     private static func deflate(_ record: ByteBuffer, level: Int32) -> ByteBuffer? {
         let count = record.readableBytes
         guard count > 1, count <= Int(UInt32.max) else { return nil }
-        // There is no room for a stream that would not be used: zlib stops as soon as it is too long.
-        var output = ByteBufferAllocator().buffer(capacity: count - 1)
         guard let compressor = Compressor.take(level: level, bytes: count) else { return nil }
         defer { Compressor.giveBack(compressor) }
-        let stream = compressor.stream
+        guard count < sampledBytes || record.withUnsafeReadableBytes(compressor.stream.shrinksSamples(of:)) else {
+            return nil
+        }
+        // There is no room for a stream that would not be used: zlib stops as soon as it is too long.
+        var output = ByteBufferAllocator().buffer(capacity: count - 1)
         let isSmaller = record.withUnsafeReadableBytes { input in
-            stream.setInput(input)
-            var result = Z_OK
+            var isSmaller = false
             output.writeWithUnsafeMutableBytes(minimumWritableBytes: count - 1) { room in
-                stream.setOutput(UnsafeMutableRawBufferPointer(rebasing: room.prefix(count - 1)))
-                result = CZlib.deflate(stream, Z_FINISH)
-                return count - 1 - Int(stream.pointee.avail_out)
+                let room = UnsafeMutableRawBufferPointer(rebasing: room.prefix(count - 1))
+                isSmaller = compressor.stream.deflateAll(input, into: room)
+                return room.count - Int(compressor.stream.pointee.avail_out)
             }
-            return result == Z_STREAM_END
+            return isSmaller
         }
         return isSmaller ? output : nil
     }
+
+    /// From this size on, samples are compressed before the record is: zlib takes 25 ms to find out that 1 MiB of an
+    /// image cannot be shortened. Blobs are chunks of that size.
+    private static let sampledBytes = 128 << 10
 
     private static func inflate(
         _ data: ByteBuffer,
@@ -73,6 +78,30 @@ extension StoredData {
 }
 
 extension UnsafeMutablePointer<z_stream> {
+    /// Whether one of a few samples, spread over a long record, becomes shorter by a 32nd at least.
+    fileprivate func shrinksSamples(of record: UnsafeRawBufferPointer) -> Bool {
+        // Half of the window of zlib: what repeats at that distance is seen.
+        let length = 16 << 10
+        let samples = Swift.max(2, record.count >> 18)
+        return withUnsafeTemporaryAllocation(byteCount: length - length / 32, alignment: 1) { room in
+            for sample in 0..<samples {
+                let start = (record.count - length) / samples * sample + (record.count - length) / (2 * samples)
+                let input = UnsafeRawBufferPointer(rebasing: record[start..<start + length])
+                let isSmaller = deflateAll(input, into: room)
+                guard deflateReset(self) == Z_OK else { return false }
+                if isSmaller { return true }
+            }
+            return false
+        }
+    }
+
+    /// Whether the whole of `input` fits in `output` as a stream.
+    fileprivate func deflateAll(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Bool {
+        setInput(input)
+        setOutput(output)
+        return deflate(self, Z_FINISH) == Z_STREAM_END
+    }
+
     fileprivate func setInput(_ bytes: UnsafeRawBufferPointer) {
         // zlib declares its input as mutable, and does not change it.
         pointee.next_in = UnsafeMutablePointer<UInt8>(mutating: bytes.bindMemory(to: UInt8.self).baseAddress)
