@@ -267,7 +267,7 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["neo"],
+            dependencies: ["neo", "NEOClient", "NEOProtocol", .product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: settings
         ),
         .testTarget(

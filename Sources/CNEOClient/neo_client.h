@@ -76,7 +76,7 @@ void neo_error_release(neo_error *error);
 
 enum {
     NEO_DELIVERY_INVALIDATE = 1,        /* another client committed `tid`, which changed `oids` */
-    NEO_DELIVERY_INVALIDATE_ALL = 2,    /* transactions may have been missed: trust nothing that was kept */
+    NEO_DELIVERY_INVALIDATE_ALL = 2,    /* transactions up to `tid` may have been missed: trust nothing that was kept */
     NEO_DELIVERY_FINISHED = 3           /* `transaction` of this client is committed as `tid` */
 };
 
@@ -94,7 +94,8 @@ typedef struct {
      * Deliveries come one at a time, in the order of tids, from whatever thread reads the network: one that waits in a
      * [blocks] function, or a thread of the client. No lock of the client is held meanwhile. neo_last_transaction shows
      * `tid` only after the delivery about it returned, and before the next one begins; a load that could see what `tid`
-     * changed waits until then. The callback must not call functions of this client, except neo_client_is_connected.
+     * changed waits until then. The callback must not call functions of this client, except neo_client_is_connected
+     * and neo_last_transaction.
      * Exactly one NEO_DELIVERY_FINISHED comes for each neo_transaction_finish that succeeds, before it returns; none
      * for one that fails.
      */
@@ -125,7 +126,8 @@ typedef struct {
  *   cache_file             path of a file that keeps the record cache until the program starts again. It is read here and
  *                          written by neo_client_close and now and then; programs can share it. What the cluster does not
  *                          confirm is not used. Not together with ignore_wrong_checksum
- *   dynamic_master_list    path of the file that keeps the known masters
+ *   dynamic_master_list    path of the file that keeps the known masters. It is read here, and written at the first call and
+ *                          when masters are learnt of; programs can share it. master_nodes can be empty if it has some
  *   ca, cert, key          paths of PEM files: all three or none
  *   wait_timeout           seconds (a decimal fraction is accepted) that a call waits for a master; default: for ever
  * An unknown option, or a value that is not acceptable: NEO_INVALID_ARGUMENT.
@@ -178,7 +180,10 @@ void neo_record_release(neo_record *record);
 /* Begins to fetch what neo_load_before of each oid would need; waits for nothing. oids: count times 8 bytes. */
 neo_error *neo_prefetch(neo_client *client, const uint8_t *oids, size_t count, const uint8_t *before);
 
-/* The last transaction whose delivery is complete. [blocks] for the first connection only; later an atomic read. */
+/*
+ * The last transaction whose delivery is complete. [blocks] for the first connection and while a NEO_DELIVERY_INVALIDATE_ALL
+ * is told, unless it is called by its callback; otherwise an atomic read.
+ */
 neo_error *neo_last_transaction(neo_client *client, uint8_t *tid);
 
 /* [blocks] When it returns, neo_last_transaction covers every transaction that was finished before the call. */
@@ -186,6 +191,9 @@ neo_error *neo_sync(neo_client *client);
 
 /* [blocks, once in a hundred calls] An oid that was never given. */
 neo_error *neo_new_oid(neo_client *client, uint8_t *oid);
+
+/* [blocks] The greatest oid that the cluster gave or has; zero if there is none. */
+neo_error *neo_last_oid(neo_client *client, uint8_t *oid);
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@ import NEOProtocol
 
 /// How a client works: what the options of the storage say (`spec/client.md §2`).
 public struct ClientConfiguration: Sendable {
-    /// Addresses of masters; at least one.
+    /// Addresses of masters; at least one, unless ``dynamicMasterList`` has some.
     public var masters: [NodeAddress]
     /// Name of the cluster.
     public var cluster: String
@@ -17,6 +17,8 @@ public struct ClientConfiguration: Sendable {
     /// The file that keeps the record cache until the program starts again; nil: none. Several processes can name the same
     /// one: each begins with what the last one left, and replaces it. It is not used with ``ignoresWrongChecksum``.
     public var cacheFile: String?
+    /// The file that remembers the masters that were found; nil: none. Several processes can name the same one.
+    public var dynamicMasterList: String?
     /// How long a read waits for a partition that no storage serves (`spec/client.md §20.21`).
     public var unavailablePartitionMilliseconds: UInt64 = 30_000
 
@@ -38,10 +40,13 @@ public struct ClientConfiguration: Sendable {
         self.waitTimeoutMilliseconds = waitTimeoutMilliseconds
     }
 
-    /// Uncompressed bytes that one transaction may have in flight (`spec/client.md §20.42`).
+    /// Uncompressed bytes that the transactions may have in flight, together (`spec/client.md §20.41, §20.42`).
     var maximumPendingBytes: Int { max(cacheBytes, 1 << 20) }
 
-    /// The same when what is stored is a part of something big: enough for the network to have no gap.
+    /// What each may have in flight, whatever the others have.
+    static let minimumPendingBytes = 64 << 10
+
+    /// ``maximumPendingBytes`` when what is stored is a part of something big: enough for the network to have no gap.
     static let maximumUnkeptBytes = 4 << 20
 
     /// Longest record after compression: reference storages stop at a packet of 64 MiB (`spec/client.md §20.8`).
@@ -52,6 +57,10 @@ public struct ClientConfiguration: Sendable {
 
     /// How long a storage that could not be reached comes last in the choice of a cell (`spec/client.md §8.2`).
     static let failureMarkMilliseconds: UInt64 = 600_000
+
+    /// A storage that lets a read wait for so long, and says nothing else, is asked only if no other can be; another replica
+    /// is asked for the record (`§20.28`).
+    static let slowReadMilliseconds: UInt64 = 1_000
 
     /// OIDs asked at once to the master.
     static let newOIDCount = 100

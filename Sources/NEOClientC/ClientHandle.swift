@@ -50,8 +50,9 @@ struct Callbacks: @unchecked Sendable {
                 told.oids = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
                 deliver(callbacks.context, &told)
             }
-        case .invalidateAll:
+        case .invalidateAll(let tid):
             told.kind = Int32(NEO_DELIVERY_INVALIDATE_ALL)
+            write(tid.rawValue, to: &told.tid)
             deliver(callbacks.context, &told)
         case .finished(let transaction, let tid):
             told.kind = Int32(NEO_DELIVERY_FINISHED)

@@ -59,6 +59,8 @@ private func open(
             log: { level, message in callbacks.log(level, message) }
         )
         return OpaquePointer(Unmanaged.passRetained(ClientHandle(client)).toOpaque())
+    } catch let error as ClientError {
+        throw error
     } catch {
         throw ClientError(.internalError, "the client cannot start: \(error)")
     }
@@ -188,6 +190,16 @@ public func newOID(
 ) -> UnsafeMutablePointer<neo_error>? {
     attempt { () throws(ClientError) in
         write(try required(ClientHandle.of(client)).newOID().rawValue, to: oid)
+    }
+}
+
+@_cdecl("neo_last_oid")
+public func lastOID(
+    _ client: OpaquePointer?,
+    _ oid: UnsafeMutablePointer<UInt8>?
+) -> UnsafeMutablePointer<neo_error>? {
+    attempt { () throws(ClientError) in
+        write(try required(ClientHandle.of(client)).lastOID()?.rawValue ?? 0, to: oid)
     }
 }
 

@@ -42,7 +42,8 @@ extension ClientConfiguration {
                     throw wrong(option, "a number of seconds")
                 }
                 waitTimeoutMilliseconds = UInt64((seconds * 1000).rounded(.up))
-            case "dynamic_master_list", "ca", "cert", "key":
+            case "dynamic_master_list": dynamicMasterList = option.value
+            case "ca", "cert", "key":
                 throw ClientError(.notImplemented, "option \(option.name): not available in this version")
             default:
                 throw ClientError(.invalidArgument, "unknown option \(option.name)")
@@ -71,9 +72,6 @@ extension ClientConfiguration {
                 throw ClientError(.invalidArgument, "option master_nodes: \(host) cannot be resolved")
             }
             if !addresses.contains(address) { addresses.append(address) }
-        }
-        guard !addresses.isEmpty else {
-            throw ClientError(.invalidArgument, "option master_nodes: expected at least one address")
         }
         return addresses
     }

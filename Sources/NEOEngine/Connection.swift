@@ -68,6 +68,14 @@ public struct Connection<Pending: Sendable>: Sendable {
         case unexpectedAnswer(id: UInt32, Packet)
     }
 
+    /// Takes out the only request that `match` wants: its answer came under another id.
+    mutating func takeRequest(where match: (Pending) -> Bool) -> Pending? {
+        let found = requests.filter { match($0.value.pending) }
+        guard found.count == 1, let (id, request) = found.first else { return nil }
+        requests[id] = nil
+        return request.pending
+    }
+
     mutating func receive(_ frame: Frame) -> Received {
         guard state == .open else { return .dropped }
         guard frame.packet.code.isAnswer else { return .packet(id: frame.id, frame.packet) }

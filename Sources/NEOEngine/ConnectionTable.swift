@@ -157,6 +157,11 @@ public struct ConnectionTable<Pending: Sendable>: Sendable {
 
     // MARK: Receiving
 
+    /// Takes out the only pending request that `match` wants: nil if there is none, or several.
+    public mutating func takeRequest(_ id: ConnectionID, where match: (Pending) -> Bool) -> Pending? {
+        connections[id]?.takeRequest(where: match)
+    }
+
     /// Sorts a received frame. `Ping` is answered here (`spec/protocol.md §9.7`); the result is then `.dropped`.
     public mutating func receive<Job>(
         _ id: ConnectionID,

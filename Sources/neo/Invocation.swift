@@ -1,5 +1,6 @@
 import Glibc
 import NEOConfiguration
+import NEOTransport
 
 /// Which program this process is, and with which arguments.
 struct Invocation {

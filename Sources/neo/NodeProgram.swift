@@ -1,5 +1,6 @@
 import Logging
 import NEOConfiguration
+import NEOTransport
 
 /// What the programs that are nodes have in common.
 enum NodeProgram {

@@ -31,14 +31,25 @@ struct NodeSettings {
         }
         var masters = try HostResolver.resolve(list: settings.text("masters") ?? "")
         if let path = settings.text("dynamic-master-list") {
-            let list = try DynamicMasterList(path: path)
-            masters += list.addresses.filter { !masters.contains($0) }
+            let list = DynamicMasterList(path: path)
+            masters += try Self.remembered(list).filter { !masters.contains($0) }
             dynamicMasterList = list
         } else {
             dynamicMasterList = nil
         }
         guard !needsMasters || !masters.isEmpty else { throw .invalid("At least one master must be defined") }
         self.masters = masters
+    }
+
+    /// What the file has; an empty one is created if there is none.
+    private static func remembered(_ list: DynamicMasterList) throws(ConfigurationError) -> [NodeAddress] {
+        do throws(DynamicMasterList.Failure) {
+            if let addresses = try list.read() { return addresses }
+            try list.write([])
+            return []
+        } catch {
+            throw .invalid(error.description)
+        }
     }
 
     /// Whether the process only had to read its options (`--check-config`), which it did.
@@ -51,7 +62,16 @@ struct NodeSettings {
     /// How to run a node with these settings.
     func hostOptions(_ logger: Logger) -> HostOptions {
         var options = HostOptions()
-        if let list = dynamicMasterList { options.mastersChanged = { list.save($0, logger) } }
+        if let list = dynamicMasterList {
+            options.mastersChanged = { masters in
+                do throws(DynamicMasterList.Failure) {
+                    try list.write(masters)
+                } catch {
+                    // The node works without its file.
+                    logger.error("\(error)")
+                }
+            }
+        }
         return options
     }
 

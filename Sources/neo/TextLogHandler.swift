@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import NEOProtocol
+import NEOTransport
 import Synchronization
 
 /// Writes records as lines of text to the standard error or to a file (`spec/tools.md §6`).

@@ -10,66 +10,10 @@ import Testing
     private let old = ByteBuffer(string: "old")
     private let new = ByteBuffer(string: "new")
 
-    private func askObject(_ packet: Packet) -> AskObject? {
-        if case .askObject(let request) = packet { request } else { nil }
-    }
-    private func askStore(_ packet: Packet) -> AskStoreObject? {
-        if case .askStoreObject(let request) = packet { request } else { nil }
-    }
-    private func vote(_ packet: Packet) -> Bool? {
-        switch packet {
-        case .askStoreTransaction, .askVoteTransaction: true
-        default: nil
-        }
-    }
-    private func object(_ oid: OID, _ data: ByteBuffer, at serial: UInt64, next: UInt64? = nil) -> AnswerObject {
-        AnswerObject(
-            oid: oid,
-            serial: TID(serial),
-            nextSerial: next.map { TID($0) },
-            compression: 0,
-            checksum: Checksum(of: data),
-            data: data,
-            dataTID: nil
-        )
-    }
-    private func record(_ result: OperationResult?) -> Record? {
-        if case .record(let record)? = result { record } else { nil }
-    }
-    private func error(_ result: OperationResult?) -> ClientError.Code? {
-        if case .failed(let error)? = result { error.code } else { nil }
-    }
-
     private func fail(_ text: String) { Issue.record(Comment(rawValue: text)) }
 
-    /// A cluster with a transaction that has begun and stored `oid` on both storages, unanswered.
     private func withStore(base: UInt64 = 90) -> (ScriptedCluster, TransactionID, [ScriptedCluster.Sent]) {
-        var cluster = ScriptedCluster()
-        let id = TransactionID(1)
-        let begin = cluster.begin(id)
-        cluster.connectAll()
-        if let (sent, _) = cluster.take({ if case .askBeginTransaction = $0 { true } else { nil } }) {
-            cluster.answer(sent, AnswerBeginTransaction(ttid: TID(105)))
-        }
-        #expect(cluster.results[begin] != nil)
-        let new = new
-        let oid = oid
-        let store = cluster.call { core, operation, context in
-            core.store(
-                operation,
-                id,
-                oid,
-                base: TID(base),
-                record: new,
-                stored: ClientCore.prepare(new, .off),
-                &context
-            )
-        }
-        #expect(cluster.results[store] != nil, "a store waits for no answer")
-        cluster.connectAll()
-        let stores = cluster.takeAll(askStore).map(\.sent)
-        #expect(stores.count == 2)
-        return (cluster, id, stores)
+        ScriptedCluster.withStore(oid, new, base: base)
     }
 
     @Test func aLoadIsSharedAndThenCached() throws {
@@ -85,7 +29,7 @@ import Testing
         #expect(record(cluster.results[first])?.data == old)
         #expect(record(cluster.results[second])?.data == old)
         #expect(cluster.core.lastTransaction == TID(100))
-        #expect(cluster.deliveries == [.invalidateAll])
+        #expect(cluster.deliveries == [.invalidateAll(TID(100))])
     }
 
     /// B10, B11: what was invalidated while a record was fetched bounds it, but not what the answer includes already.
@@ -129,6 +73,28 @@ import Testing
         cluster.connectAll()
         cluster.answer(try cluster.require(askObject).sent, object(oid, new, at: 110))
         #expect(record(cluster.results[load])?.serial == TID(110))
+    }
+
+    /// R6: who asks for the last transaction while the program is told that some were missed waits for the end of that.
+    @Test func theLastTransactionWhileSomeWereMissed() {
+        var cluster = ScriptedCluster()
+        let first = cluster.call { $0.lastTransaction($1, &$2) }
+        cluster.connectAll()
+        #expect(cluster.results[first] != nil)
+        #expect(cluster.core.publishedValue == 100)
+        cluster.lose(cluster.masterConnection)
+        #expect(cluster.core.publishedValue == 100, "it is known while there is no connection")
+        cluster.lastTID = 110
+        cluster.deliversAtOnce = false
+        _ = cluster.call { $0.sync($1, &$2) }
+        cluster.connectAll()
+        #expect(cluster.core.nextDelivery == .invalidateAll(TID(110)))
+        #expect(cluster.core.publishedValue == UInt64.max)
+        let waiting = cluster.call { $0.lastTransaction($1, &$2) }
+        #expect(cluster.results[waiting] == nil)
+        cluster.deliver()
+        guard case .lastTransaction(TID(110))? = cluster.results[waiting] else { return fail("not told") }
+        #expect(cluster.core.publishedValue == 110)
     }
 
     @Test func aCommit() throws {

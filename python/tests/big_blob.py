@@ -1,6 +1,6 @@
-"""The memory that a large blob takes in its writer, in its reader, and in each storage.
+"""The memory that a large blob, or a transaction of many objects, takes in its writer, in its reader, and in each node.
 
-``scripts/test-big-blob`` runs it with programs that are optimised; a test does with a smaller blob.
+``scripts/test-big-blob`` runs it with programs that are optimised; tests do with less.
 """
 
 import argparse
@@ -12,32 +12,17 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from resources import Memory
+
 HERE = Path(__file__).resolve().parent
 BLOCK = 1 << 20
 #: What ZODB stores of every blob.
 RECORD = b'\x80\x03cZODB.blob\nBlob\nq\x00.\x80\x03N.'
+#: Bytes of an object, and of the record cache of the clients, if they write many objects instead of a blob.
+OBJECT = 5000
+CACHE = 1 << 20
 #: Written and read before the measurement: what a process needs once is not counted.
 WARM = 1 << 16
-
-
-class Memory:
-    """The memory of a process, from now on. Linux only."""
-
-    def __init__(self, pid):
-        self.pid = pid
-        # Forgets the peak.
-        Path(f'/proc/{pid}/clear_refs').write_text('5')
-        self.base = self._read('VmRSS')
-
-    def _read(self, name):
-        for line in Path(f'/proc/{self.pid}/status').read_text().splitlines():
-            if line.startswith(f'{name}:'):
-                return int(line.split()[1]) << 10
-        raise ValueError(name)
-
-    def extra(self):
-        """Bytes of the peak above what there was in the beginning."""
-        return self._read('VmHWM') - self.base
 
 
 class Client:
@@ -67,61 +52,105 @@ class Client:
         self.process.wait()
 
 
-def commit(storage, size, digest):
-    """Writes a file that cannot be compressed, and commits it as a blob."""
+class Blob:
+    """A transaction with one file, which cannot be compressed."""
+
+    @staticmethod
+    def commit(storage, size, digest):
+        path = os.path.join(storage.temporaryDirectory(), 'big')
+        with open(path, 'wb') as file:
+            for position in range(0, size, BLOCK):
+                block = os.urandom(min(BLOCK, size - position))
+                digest.update(block)
+                file.write(block)
+        oid = storage.new_oid()
+        return oid, complete(storage, lambda txn: storage.storeBlob(oid, bytes(8), RECORD, path, '', txn))
+
+    @staticmethod
+    def read(storage, oid, tid, digest):
+        with storage.openCommittedBlobFile(oid, tid) as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+
+    @staticmethod
+    def forget(storage, oid, tid):
+        os.remove(storage.loadBlob(oid, tid))
+
+
+class Objects:
+    """A transaction with many objects."""
+
+    @staticmethod
+    def commit(storage, size, digest):
+        first = None
+
+        def store(txn):
+            nonlocal first
+            for position in range(0, size, OBJECT):
+                oid = storage.new_oid()
+                first = first or oid
+                data = os.urandom(min(OBJECT, size - position))
+                digest.update(data)
+                storage.store(oid, bytes(8), data, '', txn)
+        tid = complete(storage, store)
+        return first, tid
+
+    @staticmethod
+    def read(storage, oid, tid, digest):
+        txn, = storage.iterator(tid, tid)
+        for record in txn:
+            digest.update(record.data)
+
+    @staticmethod
+    def forget(storage, oid, tid):
+        pass
+
+
+KINDS = {'blob': Blob, 'objects': Objects}
+
+
+def complete(storage, change):
     from ZODB.Connection import TransactionMetaData
-    path = os.path.join(storage.temporaryDirectory(), 'big')
-    with open(path, 'wb') as file:
-        for position in range(0, size, BLOCK):
-            block = os.urandom(min(BLOCK, size - position))
-            digest.update(block)
-            file.write(block)
-    oid = storage.new_oid()
     txn = TransactionMetaData()
     storage.tpc_begin(txn)
-    storage.storeBlob(oid, bytes(8), RECORD, path, '', txn)
+    change(txn)
     storage.tpc_vote(txn)
-    return oid, storage.tpc_finish(txn)
+    return storage.tpc_finish(txn)
 
 
-def digest_of(storage, oid, tid):
-    digest = hashlib.sha256()
-    with storage.openCommittedBlobFile(oid, tid) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def client(masters, name, blob_dir, size, oid, tid):
+def client(masters, name, blob_dir, kind, size, oid, tid):
     from neo.client.Storage import Storage
-    with closing(Storage(masters, name, blob_dir=blob_dir)) as storage:
-        warm = commit(storage, WARM, hashlib.sha256())
-        os.remove(storage.loadBlob(*warm))
-        digest_of(storage, *warm)
+    kind = KINDS[kind]
+    options = {'cache_size': CACHE} if kind is Objects else {}
+    with closing(Storage(masters, name, blob_dir=blob_dir, **options)) as storage:
+        warm = kind.commit(storage, WARM, hashlib.sha256())
+        kind.forget(storage, *warm)
+        kind.read(storage, *warm, hashlib.sha256())
         print('ready', flush=True)
         sys.stdin.readline()
         digest = hashlib.sha256()
         if tid is None:
-            oid, tid = commit(storage, size, digest)
+            oid, tid = kind.commit(storage, size, digest)
             print(oid.hex(), tid.hex(), digest.hexdigest(), flush=True)
         else:
-            print(digest_of(storage, oid, tid), flush=True)
+            kind.read(storage, oid, tid, digest)
+            print(digest.hexdigest(), flush=True)
         sys.stdin.readline()
 
 
-def measure(size, storages=2, replicas=0):
+def measure(size, storages=2, replicas=0, kind='blob'):
     """[(what, seconds, {process: extra bytes})] of a commit and of a read by another client."""
     from cluster import Cluster
     results = []
     with Cluster(storages=storages, replicas=replicas) as cluster:
         def step(what, *arguments):
-            process = Client(cluster, cluster.directory / what, *arguments)
+            process = Client(cluster, cluster.directory / what, kind, *arguments)
             try:
                 assert process.line() == 'ready'
                 # What was written before is on the disk by now, and not in a journal.
                 time.sleep(1.5)
                 memories = {what: Memory(process.process.pid)}
-                for node in cluster.storage_nodes:
+                for node in [*cluster.master_nodes, *cluster.storage_nodes]:
                     memories[node.name] = Memory(node.process.pid)
                 begin = time.monotonic()
                 answer = process.run()
@@ -139,12 +168,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
     arguments = commands.add_parser('client')
-    for name in 'masters', 'name', 'blob_dir':
+    for name in 'masters', 'name', 'blob_dir', 'kind':
         arguments.add_argument(name)
     arguments.add_argument('size', type=int)
     arguments.add_argument('oid', type=bytes.fromhex, nargs='?')
     arguments.add_argument('tid', type=bytes.fromhex, nargs='?')
     arguments = commands.add_parser('measure')
+    arguments.add_argument('--kind', choices=KINDS, default='blob', help=f'objects: each of {OBJECT} bytes')
     arguments.add_argument('--mebibytes', type=int, default=1024)
     arguments.add_argument('--limit', type=int, default=64, help='extra mebibytes that each process may take')
     arguments.add_argument('--storages', type=int, default=2)
@@ -154,7 +184,8 @@ def main():
         return client(**options)
     limit = options['limit']
     status = 0
-    for what, seconds, extra in measure(options['mebibytes'] << 20, options['storages'], options['replicas']):
+    for what, seconds, extra in measure(
+            options['mebibytes'] << 20, options['storages'], options['replicas'], options['kind']):
         print(f'{what}: {options["mebibytes"]} MiB in {seconds:.1f} s ({options["mebibytes"] / seconds:.0f} MiB/s)')
         for name, size in extra.items():
             is_over = size >= limit << 20

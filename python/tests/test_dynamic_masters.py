@@ -1,12 +1,16 @@
 """The file that remembers masters (`--dynamic-master-list`), on real processes."""
 
 import json
+import logging
 import subprocess
 import time
+from contextlib import closing
 
 import pytest
 
 from cluster import Cluster, free_ports, program
+from neo.client.Storage import Storage
+from transactions import eventually, until_it_works
 
 
 def addresses(path):
@@ -37,7 +41,7 @@ def test_masters_are_remembered(tmp_path):
     try:
         cluster.start()
         wait(lambda: addresses(known) == sorted([first, second]), known.read_text)
-        assert not list(tmp_path.glob('*#neo#'))
+        assert not list(tmp_path.glob('*#neo#*'))
         storage.stop()
         # Nobody listens there.
         [nowhere] = free_ports(1)
@@ -113,3 +117,65 @@ def test_a_list_that_cannot_be_written_any_more(tmp_path):
         assert storage.process.poll() is None
     finally:
         cluster.close()
+
+
+def test_a_client_remembers_masters(tmp_path):
+    """It is told of one of two, and needs neither the option nor that master later."""
+    known = tmp_path / 'known' / 'masters.json'
+    known.parent.mkdir()
+    with Cluster(storages=1, masters=2, directory=tmp_path) as cluster:
+        first, second = cluster.masters.split()
+
+        def client(masters):
+            return closing(Storage(masters, cluster.name, wait_timeout=20, dynamic_master_list=str(known)))
+        # Two processes, or two storages of one, can share the file.
+        with client(first) as storage, client(first) as other:
+            for each in storage, other:
+                each.sync()
+            eventually(lambda: known.exists() and addresses(known) == sorted([first, second]))
+        with client('') as storage:
+            storage.sync()
+            cluster.master_nodes.pop(0).kill()
+            until_it_works(storage.sync)
+        with client('') as storage:
+            storage.sync()
+        assert addresses(known) == sorted([first, second])
+        assert [path.name for path in known.parent.iterdir()] == [known.name]
+
+
+def test_a_client_learns_of_masters_without_a_file():
+    """The one that it was told of is lost: another one that it heard of takes over."""
+    with Cluster(storages=1, masters=2) as cluster:
+        first, _ = cluster.masters.split()
+        with closing(Storage(first, cluster.name, wait_timeout=20)) as storage:
+            storage.sync()
+            cluster.master_nodes.pop(0).kill()
+            until_it_works(storage.sync)
+            assert storage.new_oid()
+
+
+@pytest.mark.parametrize('content', ['{}', '[["127.0.0.1", "x"]]', 'nonsense'])
+def test_a_client_refuses_a_damaged_file(tmp_path, content):
+    known = tmp_path / 'masters.json'
+    known.write_text(content)
+    with pytest.raises(ValueError, match='not a list of masters'):
+        Storage('127.0.0.1:1', 'c', dynamic_master_list=str(known))
+    assert known.read_text() == content
+
+
+def test_a_client_without_any_master(tmp_path):
+    known = tmp_path / 'masters.json'
+    for content in None, '[]':
+        if content is not None:
+            known.write_text(content)
+        with pytest.raises(ValueError, match='At least one master'):
+            Storage('', 'c', dynamic_master_list=str(known))
+
+
+def test_a_client_whose_list_cannot_be_written(shared_cluster, tmp_path, caplog):
+    """It is told in the log, and the client works."""
+    with closing(shared_cluster.storage(dynamic_master_list=str(tmp_path / 'absent' / 'masters.json'))) as storage:
+        with caplog.at_level(logging.WARNING, 'neo.client'):
+            storage.sync()
+            assert storage.new_oid()
+    assert 'the list of masters cannot be written' in caplog.text

@@ -42,16 +42,14 @@ def test_a_copy_gets_a_node_id_of_its_own():
 
         # It is a node like any other now.
         clone = Node(cluster, 'storage', 'copy', free_ports(1)[0], ['--adapter', 'SQLite', '--database', str(copy)])
+        cluster.storage_nodes.append(clone)
         clone.start()
-        try:
-            cluster.wait_running()
-            nodes = cluster.control('print', 'node', 'storage').stdout
-            assert 'RUNNING' in next(line for line in nodes.splitlines() if 'S3' in line), nodes
-            commit(storage, [(storage.new_oid(), z64, b'after')])
-            # All of it was there but what was committed since.
-            cluster.wait_up_to_date()
-        finally:
-            clone.stop()
+        cluster.wait_running()
+        nodes = cluster.control('print', 'node', 'storage').stdout
+        assert 'RUNNING' in next(line for line in nodes.splitlines() if 'S3' in line), nodes
+        commit(storage, [(storage.new_oid(), z64, b'after')])
+        # All of it was there but what was committed since.
+        cluster.wait_up_to_date()
         storage.close()
 
 

@@ -1,7 +1,9 @@
 """Packs, from the client to the databases of the storages and back."""
 
 import logging
+import os
 import random
+import signal
 import time
 
 import pytest
@@ -12,7 +14,7 @@ from ZODB.utils import p64, u64, z64
 
 from cluster import Cluster
 from databases import check_consistency, rows
-from transactions import commit
+from transactions import InThread, commit
 
 from neo.client.app import Application
 
@@ -237,6 +239,37 @@ def test_killed_in_the_middle(cluster):
     databases = stop_and_read(cluster)
     assert kept(databases) == {(oid.hex(), serial.hex()) for oid in oids}
     assert pack_ids(databases) == {order.hex()}
+
+
+@pytest.mark.parametrize('cluster', [{'storages': 1, 'partitions': 2}], indirect=True)
+def test_wait_across_a_reconnection(cluster):
+    """Who waits goes on waiting when the master is lost, and is told by the next one."""
+    storage = cluster.storage(cache_size=0)
+    oids = [storage.new_oid() for _ in range(200)]
+    serials = [z64]
+    for index in range(25):
+        serials.append(commit(storage, [(oid, serials[-1], b'%d' % index * 50) for oid in oids]))
+    [node] = cluster.storage_nodes
+    order = storage.app.pack(serials[-1])
+    # It has no time to be done.
+    os.kill(node.process.pid, signal.SIGSTOP)
+    try:
+        waiting = InThread(storage.app.waitForPack, order, serials[-1])
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        cluster.master_nodes[0].kill()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+    finally:
+        os.kill(node.process.pid, signal.SIGCONT)
+    cluster.start()
+    waiting.result()
+    for oid in oids[0], oids[-1]:
+        with pytest.raises(POSKeyError):
+            storage.loadSerial(oid, serials[-2])
+        assert storage.loadSerial(oid, serials[-1]) == b'24' * 50
+    storage.close()
+    assert pack_ids(stop_and_read(cluster)) == {order.hex()}
 
 
 @pytest.mark.parametrize('cluster', [{'storages': 2, 'partitions': 4, 'replicas': 0}], indirect=True)

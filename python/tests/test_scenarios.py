@@ -2,11 +2,15 @@
 
 import gc
 import os
+import signal
 import socket
 import sqlite3
 import threading
-from contextlib import closing, suppress
+import time
+from contextlib import closing
 
+import big_blob
+import endurance
 import pytest
 import transaction
 from ZODB import DB
@@ -20,7 +24,8 @@ from ZODB.utils import p64, u64, z64
 from cluster import Cluster, free_ports
 from neo.client.exception import NEOStorageWrongChecksum
 from neo.client.Storage import Storage
-from transactions import commit, eventually, undo, until_it_works
+from resources import break_connections, connections, descriptors, threads
+from transactions import InThread, commit, eventually, undo, until_it_works
 
 
 @pytest.fixture
@@ -130,14 +135,6 @@ def test_two_clusters_in_one_transaction(shared_cluster):
             db.close()
 
 
-def descriptors():
-    return len(os.listdir('/proc/self/fd'))
-
-
-def threads():
-    return len(os.listdir('/proc/self/task'))
-
-
 def test_nothing_is_left_of_closed_clients(shared_cluster, tmp_path):
     """Neither descriptors nor threads, whether they are closed, or only forgotten."""
     def use(number, closes):
@@ -154,15 +151,6 @@ def test_nothing_is_left_of_closed_clients(shared_cluster, tmp_path):
     eventually(lambda: (descriptors(), threads()) == before)
 
 
-def break_connections():
-    """Shuts down all the connections of this process."""
-    for name in os.listdir('/proc/self/fd'):
-        with suppress(OSError):
-            if os.readlink(f'/proc/self/fd/{name}').startswith('socket:'):
-                with socket.socket(fileno=os.dup(int(name))) as connection:
-                    connection.shutdown(socket.SHUT_RDWR)
-
-
 def test_nothing_is_left_of_lost_connections(client):
     """A client that reconnects again and again."""
     oid = client.new_oid()
@@ -176,6 +164,40 @@ def test_nothing_is_left_of_lost_connections(client):
         gc.collect()
         before = before or (descriptors(), threads())
     eventually(lambda: (descriptors(), threads()) <= before)
+
+
+def test_nothing_grows():
+    """Neither in the client nor in the nodes. For longer: `endurance.py`."""
+    counts, usages = endurance.measure(15)
+    assert counts['reconnections'] >= 5 and counts['commits'] >= 500, counts
+    for before, after in usages.values():
+        assert after.bytes < before.bytes + (16 << 20), usages
+        assert after.descriptors <= before.descriptors + 1, usages
+        assert after.threads <= before.threads + 1, usages
+
+
+def test_memory_of_a_large_transaction():
+    """20,000 objects, with a cache of 1 MiB: `scripts/test-big-blob --kind objects` does the same with more."""
+    for what, _, extra in big_blob.measure(100 << 20, kind='objects'):
+        for name, size in extra.items():
+            assert size < 64 << 20, (what, extra)
+
+
+def test_dead_peers_are_noticed(client):
+    """After 60 s of silence and 3 probes, 10 s apart, or 90 s without an acknowledgement (`black_hole.py` measures it)."""
+    commit(client, [(client.new_oid(), z64, b'x')])
+    ports = {client.app.nm.getMasterList()[0].getAddress()[1]}
+    ports |= {node.getAddress()[1] for node in client.app.nm.getStorageList()}
+    found = set()
+    for connection in connections():
+        with connection:
+            if connection.getpeername()[1] in ports:
+                found.add(connection.getpeername()[1])
+                assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                assert [connection.getsockopt(socket.IPPROTO_TCP, option) for option in (
+                    socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT,
+                )] == [60, 10, 3, 90_000]
+    assert len(found) > 1
 
 
 # Records
@@ -259,6 +281,33 @@ def test_a_storage_that_is_killed_and_dropped():
         commit(storage, [(oid, tid, b'new') for oid in oids])
 
 
+def test_a_storage_that_does_not_answer():
+    """Reads go on with its replica, but for those that were asked to it."""
+    with Cluster(storages=2, replicas=1) as cluster, closing(cluster.storage(cache_size=0)) as storage:
+        oids = [storage.new_oid() for _ in range(9)]
+        tid = commit(storage, [(oid, z64, oid) for oid in oids])
+        counts = [0] * 4
+
+        def read(index):
+            while not done.is_set():
+                for oid in oids:
+                    assert storage.load(oid) == (oid, tid)
+                    counts[index] += 1
+        done = threading.Event()
+        readers = [InThread(read, index) for index in range(len(counts))]
+        frozen = cluster.storage_nodes[0].process
+        os.kill(frozen.pid, signal.SIGSTOP)
+        try:
+            time.sleep(1.5)
+            before = list(counts)
+            eventually(lambda: sum(counts) > sum(before) + 500)
+        finally:
+            os.kill(frozen.pid, signal.SIGCONT)
+            done.set()
+        for reader in readers:
+            reader.result()
+
+
 # Invalidations
 
 class Database:
@@ -307,6 +356,35 @@ def test_exceptions_of_callbacks(client, other, fails):
     assert commit(client, [(oid, third, b'4')]) == client.lastTransaction()
 
 
+def test_a_transaction_that_begins_while_the_client_reconnects(client, other):
+    """It has asked for the last transaction, and takes the invalidations after a reconnection that missed some."""
+    oid = client.new_oid()
+    first = commit(client, [(oid, z64, zodb_pickle(MinPO(1)))])
+    with closing(DB(client)) as db:
+        manager = transaction.TransactionManager()
+        connection = db.open(manager)
+        assert connection.get(oid).value == 1
+        other.sync()
+        before = client.lastTransaction()
+        break_connections()
+        second = until_it_works(lambda: commit(other, [(oid, first, zodb_pickle(MinPO(2)))]))
+        ask = client.lastTransaction
+
+        def ask_early():
+            last = ask()
+            assert last == before
+            del client.lastTransaction
+            InThread(client.sync).result()
+            assert client.lastTransaction() == second
+            return last
+        client.lastTransaction = ask_early
+        # As `DB.open` does, and `begin` once it has synchronised the storage.
+        connection.newTransaction(None, False)
+        assert connection.get(oid).value in (1, 2)
+        connection.newTransaction(None, False)
+        assert connection.get(oid).value == 2
+
+
 # Conflicts
 
 def counter(value):
@@ -335,6 +413,46 @@ def test_a_cascade_of_conflicts(client, other):
     client.sync()
     assert zodb_unpickle(client.load(oid)[0])._value == 15
     assert [entry['tid'] for entry in client.history(oid, 10)] == [*serials[::-1], base]
+
+
+class SlowCounter(PCounter):
+    """It merges much more slowly than others commit."""
+
+    def _p_resolveConflict(self, old, saved, new):
+        time.sleep(0.2)
+        return super()._p_resolveConflict(old, saved, new)
+
+
+def test_a_slow_resolver_and_a_fast_writer(client, other):
+    """The one that is always overtaken commits nevertheless, and nothing of the other one is lost."""
+    def record(value):
+        result = SlowCounter()
+        result._value = value
+        return zodb_pickle(result)
+    oid = client.new_oid()
+    base = commit(client, [(oid, z64, record(0))])
+    other.sync()
+    done = threading.Event()
+    count = 0
+
+    def write():
+        nonlocal count
+        while not done.is_set():
+            data, serial = other.load(oid)
+            commit(other, [(oid, serial, record(zodb_unpickle(data)._value + 1))])
+            count += 1
+    writer = InThread(write)
+    try:
+        time.sleep(0.3)
+        resolver = InThread(commit, client, [(oid, base, record(1_000_000))])
+        resolver.result()
+    finally:
+        done.set()
+        writer.join()
+    writer.result()
+    client.sync()
+    assert zodb_unpickle(client.load(oid)[0])._value == 1_000_000 + count
+    assert count > 10
 
 
 def test_conflicts_that_cannot_be_resolved(client, other):

@@ -22,33 +22,9 @@ from ZODB.utils import p64, u64, z64
 from cluster import Cluster
 from neo.client.exception import NEOStorageClosed, NEOStorageError, NEOStorageUnavailable
 from neo.client.Storage import Storage
-from transactions import commit, eventually, until_it_works
+from transactions import InThread, commit, eventually, until_it_works
 
 MAXIMUM = b'\x7f' + b'\xff' * 7
-
-
-class InThread(threading.Thread):
-    """A thread whose exception is raised by `result`."""
-
-    def __init__(self, function, *arguments):
-        super().__init__(daemon=True)
-        self.function = function
-        self.arguments = arguments
-        self.exception = self.value = None
-        self.start()
-
-    def run(self):
-        try:
-            self.value = self.function(*self.arguments)
-        except BaseException as exception:
-            self.exception = exception
-
-    def result(self, timeout=60):
-        self.join(timeout)
-        assert not self.is_alive(), f'{self.function} hangs'
-        if self.exception is not None:
-            raise self.exception
-        return self.value
 
 
 # Records
@@ -348,6 +324,17 @@ def test_new_oids_are_new(cluster):
     assert len(set(oids)) == len(oids) == 1500
     for storage in storages:
         storage.close()
+
+
+def test_estimations(cluster, storage):
+    """A process that created nothing tells what others did."""
+    assert len(storage) == storage.getSize() == 0
+    oid = [storage.new_oid() for _ in range(3)][-1]
+    commit(storage, [(oid, z64, b'x')])
+    assert len(storage) == u64(oid)
+    other = cluster.storage(read_only=True)
+    assert len(other) >= u64(oid) and other.getSize() == 300 * len(other)
+    other.close()
 
 
 def test_twenty_storages_open_at_once(cluster):

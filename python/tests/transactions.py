@@ -1,5 +1,6 @@
 """Transactions of tests and measurements."""
 
+import threading
 import time
 
 from transaction.interfaces import TransientError
@@ -57,3 +58,27 @@ def eventually(condition, seconds=20):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+class InThread(threading.Thread):
+    """A thread whose exception is raised by `result`."""
+
+    def __init__(self, function, *arguments):
+        super().__init__(daemon=True)
+        self.function = function
+        self.arguments = arguments
+        self.exception = self.value = None
+        self.start()
+
+    def run(self):
+        try:
+            self.value = self.function(*self.arguments)
+        except BaseException as exception:
+            self.exception = exception
+
+    def result(self, timeout=60):
+        self.join(timeout)
+        assert not self.is_alive(), f'{self.function} hangs'
+        if self.exception is not None:
+            raise self.exception
+        return self.value

@@ -30,8 +30,8 @@ public final class Client: Sendable {
     public enum Delivery: Sendable {
         /// Another client changed these objects.
         case invalidate(TID, [OID])
-        /// Transactions may have been missed.
-        case invalidateAll
+        /// Transactions up to this one may have been missed. As long as it is being told, ``lastTransaction()`` waits.
+        case invalidateAll(TID)
         /// A transaction of this client is committed; its ``Transaction/finish()`` returns after this.
         case finished(Transaction, TID)
     }
@@ -48,18 +48,21 @@ public final class Client: Sendable {
     private let interrupted: (@Sendable () -> Bool)?
     private let cacheKeeper: CacheKeeper?
 
-    /// Reads the cache file, if there is one.
+    /// Reads the cache file and the list of masters, if there are any.
     ///
     /// - Parameters:
     ///   - deliver: told before ``lastTransaction()`` shows what it is about. It must not call the client.
     ///   - interrupted: asked about every 100 ms by each thread that waits; true: the call ends in `interrupted`.
     ///   - log: called by any thread.
+    /// - Throws: ``ClientError`` if the list of masters is damaged, or if no master is known.
     public init(
         _ configuration: ClientConfiguration,
         deliver: @escaping @Sendable (Delivery) -> Void = { _ in },
         interrupted: (@Sendable () -> Bool)? = nil,
         log: @escaping @Sendable (LogLevel, String) -> Void = { _, _ in }
     ) throws {
+        let masterList = configuration.dynamicMasterList.map { DynamicMasterList(path: $0) }
+        let configuration = try configuration.with(masterList)
         self.configuration = configuration
         self.interrupted = interrupted
         let finishing = finishing
@@ -72,18 +75,34 @@ public final class Client: Sendable {
             deliver: { delivery in
                 switch delivery {
                 case .invalidate(let tid, let oids): deliver(.invalidate(tid, oids))
-                case .invalidateAll: deliver(.invalidateAll)
+                case .invalidateAll(let tid): deliver(.invalidateAll(tid))
                 case .finished(let operation, let tid):
                     guard let transaction = finishing.transactions.withLock({ $0[operation] }) else { return }
                     deliver(.finished(transaction, tid))
                 }
             },
-            log: log
+            log: log,
+            mastersChanged: masterList.map { Self.writer(of: $0, log) }
         )
         cacheKeeper = cacheFile.map { [host] in
             CacheKeeper(path: $0, cluster: configuration.cluster, host: host, log: log)
         }
         cacheKeeper?.start()
+    }
+
+    /// What keeps a list of masters up to date.
+    private static func writer(
+        of list: DynamicMasterList,
+        _ log: @escaping @Sendable (LogLevel, String) -> Void
+    ) -> @Sendable ([NodeAddress]) -> Void {
+        { masters in
+            do throws(DynamicMasterList.Failure) {
+                try list.write(masters)
+            } catch {
+                // The client works without its file (`spec/client.md §20.17`).
+                log(.warning, error.description)
+            }
+        }
     }
 
     deinit { close() }
@@ -124,10 +143,13 @@ public final class Client: Sendable {
         }
     }
 
-    /// The last transaction whose delivery is complete. Waits for the first connection only.
+    /// The last transaction whose delivery is complete. Waits for the first connection, and while the program is told that
+    /// transactions may have been missed.
     public func lastTransaction() throws(ClientError) -> TID {
         let published = host.publishedValue
         if published != TID.invalid.rawValue, !host.isForked { return TID(published) }
+        // Whoever tells it cannot wait for its end.
+        if host.isDelivering, let last = try look({ $0.lastTransaction }) { return last }
         switch try call({ core, operation, context in core.lastTransaction(operation, &context) }) {
         case .lastTransaction(let tid): return tid
         case let other: throw unexpected(other)
@@ -143,6 +165,14 @@ public final class Client: Sendable {
     public func newOID() throws(ClientError) -> OID {
         switch try call({ core, operation, context in core.newOID(operation, &context) }) {
         case .newOID(let oid): return oid
+        case let other: throw unexpected(other)
+        }
+    }
+
+    /// The greatest OID that the cluster gave or has: a rough measure of how many objects there are. Nil: none.
+    public func lastOID() throws(ClientError) -> OID? {
+        switch try call({ core, operation, context in core.lastOID(operation, &context) }) {
+        case .lastOID(let oid): return oid
         case let other: throw unexpected(other)
         }
     }
@@ -249,5 +279,23 @@ public final class Client: Sendable {
 
     func unexpected(_ result: OperationResult) -> ClientError {
         ClientError(.internalError, "unexpected result of an operation: \(result)")
+    }
+}
+
+extension ClientConfiguration {
+    /// The same with the masters that a file remembers.
+    /// - Throws: if the file is damaged, or if there is no master at all.
+    fileprivate func with(_ list: DynamicMasterList?) throws(ClientError) -> ClientConfiguration {
+        var configuration = self
+        do throws(DynamicMasterList.Failure) {
+            let remembered = try list?.read() ?? []
+            configuration.masters += remembered.filter { !masters.contains($0) }
+        } catch {
+            throw ClientError(.invalidArgument, error.description)
+        }
+        guard !configuration.masters.isEmpty else {
+            throw ClientError(.invalidArgument, "At least one master must be defined")
+        }
+        return configuration
     }
 }

@@ -1,3 +1,4 @@
+import DequeModule
 import NEOEngine
 import NEOProtocol
 import NEOTopology
@@ -120,7 +121,12 @@ extension ClientCore {
         } else if let partitions {
             for oid in deleted { deletedPartitions.append(partitions.partition(of: oid)) }
         }
-        finishes[operation] = Finish(operation: operation, ttid: transaction.ttid, written: transaction.written)
+        finishes[operation] = Finish(
+            operation: operation,
+            ttid: transaction.ttid,
+            written: transaction.written,
+            writtenBytes: transaction.writtenBytes
+        )
         let request = AskFinishTransaction(
             ttid: transaction.ttid,
             stored: stored,
@@ -150,12 +156,38 @@ extension ClientCore {
     // MARK: Recovery of the final TID
 
     /// The connection was lost before the answer: the next master is asked (`spec/client.md §11.10`).
-    mutating func askFinalTID(_ operation: OperationID, on master: ConnectionID, _ context: inout Context) {
-        guard let finish = finishes[operation] else { return }
-        connections.ask(master, AskFinalTID(ttid: finish.ttid), then: .finalTID(operation), &context)
+    ///
+    /// One at a time: the answer does not say what it is about, and its id may be that of another request (`§20.33`).
+    mutating func askFinalTID(_ operation: OperationID, _ context: inout Context) {
+        waitingFinalTIDs.append(operation)
+        if !isAskingFinalTID { askNextFinalTID(&context) }
+    }
+
+    mutating func askNextFinalTID(_ context: inout Context) {
+        isAskingFinalTID = false
+        guard let master = masterConnection else { return }
+        while let operation = waitingFinalTIDs.popFirst() {
+            guard let finish = finishes[operation] else { continue }
+            isAskingFinalTID = true
+            connections.ask(master, AskFinalTID(ttid: finish.ttid), then: .finalTID(operation), &context)
+            return
+        }
+    }
+
+    /// The master is lost: they are asked to the next one.
+    mutating func requeueFinalTIDs() {
+        isAskingFinalTID = false
+        for operation in waitingFinalTIDs { waitingForMaster.append(.finalTID(operation)) }
+        waitingFinalTIDs = []
+    }
+
+    mutating func finishFailed(_ operation: OperationID, _ error: ClientError) {
+        guard finishes.removeValue(forKey: operation) != nil else { return }
+        fail(operation, error)
     }
 
     mutating func finalTIDFromMaster(_ operation: OperationID, _ tid: TID?, _ context: inout Context) {
+        defer { askNextFinalTID(&context) }
         guard let finish = finishes[operation] else { return }
         if tid == .max {
             // The master does not remember: the storages do.

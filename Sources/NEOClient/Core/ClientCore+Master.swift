@@ -102,7 +102,7 @@ extension ClientCore {
         if lastTID != tid {
             if isTruncated { cache.removeAll() } else { cache.dropCurrent() }
             lastTID = tid
-            deliver(.invalidateAll, then: tid)
+            deliver(.invalidateAll(tid), then: tid)
         }
         // The reads of these entries start again on the new connections: what was invalidated before is included.
         for oid in loading.keys { loading[oid]?.invalidations = [] }
@@ -135,11 +135,12 @@ extension ClientCore {
         case .load(let operation, let oid, let revision):
             load(LoadRequest(operation: operation, oid: oid, revision: revision), &context)
         case .read(let read): restartRead(read, &context)
-        case .finalTID(let operation): askFinalTID(operation, on: id, &context)
+        case .finalTID(let operation): askFinalTID(operation, &context)
         case .waitForPack(let operation, let tid):
             connections.ask(id, WaitForPack(tid: tid), then: .waitForPack(operation, tid), &context)
         case .packOrders(let operation, let tid):
             connections.ask(id, AskPackOrders(min: tid), then: .packOrders(operation, tid), &context)
+        case .lastOID(let operation): connections.ask(id, AskLastIDs(), then: .lastOID(operation), &context)
         case .storeBarrier(let transaction):
             connections.ask(id, Ping(), then: .storeBarrier(transaction), &context)
         }
@@ -152,7 +153,7 @@ extension ClientCore {
         for task in tasks {
             switch task {
             case .lastTransaction(let operation), .sync(let operation), .load(let operation, _, _),
-                .waitForPack(let operation, _), .packOrders(let operation, _):
+                .waitForPack(let operation, _), .packOrders(let operation, _), .lastOID(let operation):
                 fail(operation, error)
             case .newOIDs: newOIDsFailed(error)
             case .begin(let transaction, _): beginFailed(transaction, error)
@@ -203,6 +204,7 @@ extension ClientCore {
         // Another client may be given our id: no storage may take us for it.
         closeStorages(&context)
         for pending in connection.pendingRequests { requeue(pending) }
+        requeueFinalTIDs()
         for id in Array(reads.keys) where !isWaitingForMaster(id) { waitingForMaster.append(.read(id)) }
         for id in Array(transactions.keys) where transactions[id]?.master == connection.id {
             failTransaction(id, masterLost, &context)
@@ -238,6 +240,7 @@ extension ClientCore {
             waitingForMaster.append(.finalTID(operation))
         case .waitForPack(let operation, let tid): waitingForMaster.append(.waitForPack(operation, tid))
         case .packOrders(let operation, let tid): waitingForMaster.append(.packOrders(operation, tid))
+        case .lastOID(let operation): waitingForMaster.append(.lastOID(operation))
         case .identification, .lastTransaction, .readBarrier, .storeBarrier, .begin, .failedVote, .read, .write,
             .relock, .vote:
             // Reads and transactions are dealt with as a whole.
@@ -254,7 +257,7 @@ extension ClientCore {
         _ context: inout Context
     ) {
         switch packet {
-        case .notPrimaryMaster(let notification): learnMasters(notification)
+        case .notPrimaryMaster(let notification): redirected(notification)
         case .notifyNodeInformation(let information): updateNodes(id, information, &context)
         case .sendPartitionTable(let table):
             do {
@@ -281,10 +284,19 @@ extension ClientCore {
         }
     }
 
-    private mutating func learnMasters(_ notification: NotPrimaryMaster) {
-        for address in notification.masters.prefix(100) where !masters.contains(address) && masters.count < 100 {
+    /// Most masters that are remembered: a cluster has a few.
+    private static var maximumMasters: Int { 100 }
+
+    /// Remembers masters for the search of the next primary one, and for the file that keeps them.
+    private mutating func learn(_ addresses: some Sequence<NodeAddress>) {
+        for address in addresses where address.port != 0 && !masters.contains(address) {
+            guard masters.count < Self.maximumMasters else { return }
             masters.append(address)
         }
+    }
+
+    private mutating func redirected(_ notification: NotPrimaryMaster) {
+        learn(notification.masters)
         if let index = notification.primaryIndex, notification.masters.indices.contains(index) {
             primaryHint = notification.masters[index]
         }
@@ -302,6 +314,7 @@ extension ClientCore {
             return drop(id, "\(error)", &context)
         }
         for node in update.changed where node.nid == nid && node.type == .client { idTimestamp = node.idTimestamp }
+        learn(update.changed.lazy.filter { $0.type == .master }.compactMap(\.address))
         for node in update.forgotten + update.changed.filter({ $0.state != .running }) {
             guard let nid = node.nid, node.type == .storage, let link = links[nid] else { continue }
             if let connection = connections.close(link.connection, &context) {
@@ -332,7 +345,9 @@ extension ClientCore {
 
     /// Gives ``lastTransaction`` once it is known: connects if it never was.
     public mutating func lastTransaction(_ operation: OperationID, _ context: inout CoreContext<Never>) {
-        if let lastTransaction {
+        if lastTransaction != nil, isInvalidatingAll {
+            addBarrier(operation, wantsTID: true)
+        } else if let lastTransaction {
             complete(operation, .lastTransaction(lastTransaction))
         } else {
             whenMaster(.lastTransaction(operation), &context)
@@ -351,6 +366,11 @@ extension ClientCore {
 
     public mutating func packOrders(_ operation: OperationID, from tid: TID, _ context: inout CoreContext<Never>) {
         whenMaster(.packOrders(operation, tid), &context)
+    }
+
+    /// The greatest OID that the cluster gave or has; nil: none.
+    public mutating func lastOID(_ operation: OperationID, _ context: inout CoreContext<Never>) {
+        whenMaster(.lastOID(operation), &context)
     }
 
     /// An OID that was never given.

@@ -25,6 +25,8 @@ struct Read: Sendable {
     var transaction: TransactionID?
     /// Nodes to try in this round, the last one first.
     var cells: [NID] = []
+    /// When it was asked to a node last.
+    var askedAt: Instant?
     /// Number of nodes of this round.
     var roundCount = 0
     /// Failures in all the rounds.
@@ -88,32 +90,58 @@ extension ClientCore {
         if read.cells.isEmpty { stall(id, &context) } else { nextCell(id, afterFailure: false, &context) }
     }
 
-    /// Nodes in the order in which they are to be popped: those that failed lately come last, the others are drawn
-    /// (`spec/client.md §8.3`).
+    /// Nodes in the order in which they are to be popped (`spec/client.md §8.3, §20.28`).
+    ///
+    /// Those that failed lately come last, before them those that let a read wait; the others are drawn, and of the two that
+    /// would be first, the one with less to do is. A connection that there is not yet comes after one that there is, and is
+    /// opened for the next reads.
     private mutating func order(_ nids: [NID], _ context: inout Context) -> [NID] {
         guard nids.count > 1 else { return nids }
-        var drawn: [(nid: NID, mark: UInt64)] = []
-        for nid in nids {
-            let mark = failureMarks[nid] ?? Instant(nanoseconds: 0)
-            drawn.append((nid, mark > context.now ? mark.nanoseconds : 0))
-        }
+        var drawn: [(nid: NID, rank: UInt64)] = []
+        for nid in nids { drawn.append((nid, rank(of: nid, context.now))) }
         drawn.shuffle(using: &context.random)
-        return drawn.sorted { $0.mark > $1.mark }.map(\.nid)
+        var order = drawn.sorted { $0.rank > $1.rank }
+        let last = order.count - 1
+        guard order[last - 1].rank == 0 else { return order.map(\.nid) }
+        for candidate in order.suffix(2) { _ = link(to: candidate.nid, &context) }
+        if pendingCount(at: order[last - 1].nid) < pendingCount(at: order[last].nid) { order.swapAt(last - 1, last) }
+        return order.map(\.nid)
+    }
+
+    /// 0: nothing is known against a node.
+    private func rank(of nid: NID, _ now: Instant) -> UInt64 {
+        if let mark = failureMarks[nid], mark > now { return mark.nanoseconds }
+        guard let since = links[nid]?.readSince else { return 0 }
+        return now.milliseconds(since: since) >= ClientConfiguration.slowReadMilliseconds ? 1 : 0
+    }
+
+    /// Requests that a node has not answered; many if there is no connection yet.
+    private func pendingCount(at nid: NID) -> Int {
+        guard let link = links[nid], link.isReady else { return .max }
+        return connections[link.connection]?.pendingCount ?? .max
     }
 
     mutating func nextCell(_ id: ReadID, afterFailure isFailure: Bool, _ context: inout Context) {
         guard reads[id] != nil else { return }
         if isFailure { reads[id]?.failures += 1 }
+        if !askNextCell(id, &context) { endRound(id, &context) }
+    }
+
+    /// - Returns: false if no node of this round is left.
+    @discardableResult
+    private mutating func askNextCell(_ id: ReadID, _ context: inout Context) -> Bool {
         while let nid = reads[id]?.cells.popLast() {
             switch link(to: nid, &context) {
-            case .ready(let connection): return ask(id, nid, on: connection, &context)
+            case .ready(let connection):
+                ask(id, nid, on: connection, &context)
+                return true
             case .pending:
                 links[nid]?.reads.append(id)
-                return
+                return true
             case .unavailable: reads[id]?.failures += 1
             }
         }
-        endRound(id, &context)
+        return false
     }
 
     private mutating func endRound(_ id: ReadID, _ context: inout Context) {
@@ -162,6 +190,9 @@ extension ClientCore {
 
     mutating func ask(_ id: ReadID, _ nid: NID, on connection: ConnectionID, _ context: inout Context) {
         guard let read = reads[id] else { return }
+        if links[nid]?.readSince == nil { links[nid]?.readSince = context.now }
+        reads[id]?.askedAt = context.now
+        watchReads(&context)
         let pending = Pending.read(id)
         let (last, partition) = (lastTID ?? .zero, read.request.partition(of: partitions?.partitions ?? 1))
         if let barrier = reads[id]?.barrier.request(before: read.request, to: nid, last: last, partition: partition) {
@@ -178,6 +209,25 @@ extension ClientCore {
         case .oidsFrom(let request): connections.ask(connection, request, then: pending, &context)
         case .undoSerials(let request): connections.ask(connection, request, then: pending, &context)
         }
+    }
+
+    private mutating func watchReads(_ context: inout Context) {
+        guard !isWatchingReads else { return }
+        isWatchingReads = true
+        context.startTimer(Timer.slowReads, milliseconds: ClientConfiguration.slowReadMilliseconds)
+    }
+
+    /// Asks the next replica for each record that a node lets wait: whichever answers first is believed (`§20.28`).
+    mutating func repeatSlowReads(_ context: inout Context) {
+        isWatchingReads = false
+        for id in Array(reads.keys) {
+            guard let read = reads[id], case .object = read.request, let since = read.askedAt,
+                context.now.milliseconds(since: since) >= ClientConfiguration.slowReadMilliseconds, !read.cells.isEmpty
+            else { continue }
+            // Not the end of the round: the node may still answer.
+            askNextCell(id, &context)
+        }
+        if !reads.isEmpty { watchReads(&context) }
     }
 
     mutating func readAnswered(_ id: ReadID, _ packet: Packet, _ context: inout Context) {

@@ -7,6 +7,8 @@ import OrderedCollections
 struct StorageLink: Sendable {
     var connection: ConnectionID
     var isReady = false
+    /// When the first read was asked of which nothing was heard since; nil: there is none.
+    var readSince: Instant?
     /// Reads that wait for it, in order.
     var reads: [ReadID] = []
     /// Transactions that have writes waiting for it, in order.

@@ -205,7 +205,7 @@ extension ClientCore {
         } else {
             send(store, &transaction, &context)
         }
-        endStore(operation, &transaction)
+        endStore(operation, &transaction, &context)
     }
 
     /// Gets a transaction ready to be finished: gives `voted`, or `conflicts` to be resolved before voting again.

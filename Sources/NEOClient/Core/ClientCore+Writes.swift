@@ -6,7 +6,6 @@ import OrderedCollections
 
 // Stores and checks on their way, and their answers (`spec/client.md §11.3 – §11.7`).
 extension ClientCore {
-    /// Does what the transaction waits for, as far as possible.
     func canSend(_ store: Transaction.WaitingStore, _ transaction: Transaction) -> Bool {
         if transaction.isBarrierPending { return false }
         if transaction.pending[store.oid] != nil { return transaction.conflicts[store.oid] != nil }
@@ -15,10 +14,21 @@ extension ClientCore {
             case .unkept: ClientConfiguration.maximumUnkeptBytes
             case .data, .forgotten, .deleted, .checked: configuration.maximumPendingBytes
             }
-        return transaction.pendingBytes < maximumBytes || transaction.outstandingCount == 0
+        // All the transactions have one budget, and each a minimum, so that it goes on (`§20.41`).
+        let others = transactions.values.reduce(0) { $0 + $1.pendingBytes }
+        return transaction.pendingBytes + others < maximumBytes
+            || transaction.pendingBytes < ClientConfiguration.minimumPendingBytes || transaction.outstandingCount == 0
             || !transaction.conflicts.isEmpty
     }
 
+    /// Bytes that a transaction may keep for the cache: all of them have one budget.
+    private func keepableBytes(_ transaction: Transaction) -> Int {
+        let kept = transactions.values.reduce(0) { $0 + $1.writtenBytes }
+        let finishing = finishes.values.reduce(0) { $0 + $1.writtenBytes }
+        return max(0, configuration.cacheBytes - kept - finishing)
+    }
+
+    /// Does what the transaction waits for, as far as possible.
     mutating func advance(_ transaction: inout Transaction, _ context: inout Context) {
         if let failure = transaction.failure {
             if let operation = transaction.waitingOperation { fail(operation, failure) }
@@ -36,14 +46,14 @@ extension ClientCore {
             } else {
                 send(store, &transaction, &context)
             }
-            return endStore(store.operation, &transaction)
+            return endStore(store.operation, &transaction, &context)
         }
         switch transaction.phase {
         case .draining(let operation, let votes):
             if !transaction.conflicts.isEmpty {
                 transaction.phase = .open
                 do throws(ClientError) {
-                    complete(operation, .conflicts(try transaction.takeConflicts()))
+                    complete(operation, .conflicts(try takeConflicts(&transaction, &context)))
                 } catch {
                     transaction.failure = error
                     fail(operation, error)
@@ -67,10 +77,10 @@ extension ClientCore {
     }
 
     /// Tells the program that a store is on its way, and what conflicts were found.
-    mutating func endStore(_ operation: OperationID, _ transaction: inout Transaction) {
+    mutating func endStore(_ operation: OperationID, _ transaction: inout Transaction, _ context: inout Context) {
         if let failure = transaction.failure { return fail(operation, failure) }
         do throws(ClientError) {
-            complete(operation, .stored(try transaction.takeConflicts()))
+            complete(operation, .stored(try takeConflicts(&transaction, &context)))
         } catch {
             transaction.failure = error
             fail(operation, error)
@@ -95,6 +105,7 @@ extension ClientCore {
         }
         var sent = store
         sent.base = base
+        transaction.holds[store.oid] = nil
         transaction.addPending(sent, awaited: [])
         let write: Transaction.Write
         if case .checked = store.content {
@@ -214,7 +225,7 @@ extension ClientCore {
         if !store.isAccepted, let partitions {
             transaction.failure = transaction.failure ?? notWritable(partitions.partition(of: oid))
         }
-        transaction.setWritten(oid, maximumBytes: configuration.cacheBytes)
+        transaction.setWritten(oid, maximumBytes: keepableBytes(transaction))
     }
 
     /// An answer to a store or a check (`spec/client.md §11.5`).
@@ -250,6 +261,7 @@ extension ClientCore {
                 break
             }
             transaction.conflicts[oid] = max(serial, transaction.conflicts[oid] ?? .zero)
+            holdAgain(oid, from: serial, &transaction, &context)
         }
         advance(&transaction, &context)
     }
@@ -310,7 +322,10 @@ extension ClientCore {
                 let isKnown =
                     transaction.resolved[oid].map { conflict.current <= $0 } ?? false
                     || transaction.conflicts[oid].map { conflict.serial <= $0 } ?? false
-                if !isKnown { transaction.conflicts[oid] = conflict.current }
+                if !isKnown {
+                    transaction.conflicts[oid] = conflict.current
+                    holdAgain(oid, from: conflict.current, &transaction, &context)
+                }
             }
         }
         advance(&transaction, &context)

@@ -55,6 +55,7 @@ public struct ClientCore: CallableCore {
         case finalTID(OperationID)
         case waitForPack(OperationID, TID)
         case packOrders(OperationID, TID)
+        case lastOID(OperationID)
         case read(ReadID)
         case write(TransactionID, NID, OID, attempt: Int)
         case relock(TransactionID, NID, OID)
@@ -72,6 +73,7 @@ public struct ClientCore: CallableCore {
         case finalTID(OperationID)
         case waitForPack(OperationID, TID)
         case packOrders(OperationID, TID)
+        case lastOID(OperationID)
         case storeBarrier(TransactionID)
     }
 
@@ -88,6 +90,7 @@ public struct ClientCore: CallableCore {
         static let masterRetry = TimerID(1)
         static let waitTimeout = TimerID(2)
         static let stalledReads = TimerID(3)
+        static let slowReads = TimerID(4)
     }
 
     public let configuration: ClientConfiguration
@@ -133,10 +136,15 @@ public struct ClientCore: CallableCore {
     var batches: [OperationID: ReadBatch] = [:]
     var lastRead: UInt64 = 0
     var stalledReads: [ReadID] = []
+    /// Whether the timer runs that looks for reads that wait.
+    var isWatchingReads = false
 
     // Writing.
     var transactions: OrderedDictionary<TransactionID, Transaction> = [:]
     var finishes: OrderedDictionary<OperationID, Finish> = [:]
+    /// Those whose outcome is to be asked to the master once it has told that of another one.
+    var waitingFinalTIDs: Deque<OperationID> = []
+    var isAskingFinalTID = false
     var availableOIDs: [OID] = []
     var newOIDOperations: Deque<OperationID> = []
     var isAskingOIDs = false
@@ -169,8 +177,17 @@ public struct ClientCore: CallableCore {
         if case .delivery(let delivery, _)? = deliveries.first { delivery } else { nil }
     }
 
-    /// ``lastTransaction``, 2^64-1 as long as it is not known.
-    public var publishedValue: UInt64 { (lastTransaction ?? .invalid).rawValue }
+    /// ``lastTransaction``; 2^64-1 as long as it is not known, or who asks for it has to wait.
+    public var publishedValue: UInt64 { (isInvalidatingAll ? .invalid : lastTransaction ?? .invalid).rawValue }
+
+    /// Whether the program is being told that nothing which it keeps is known to be current. Who asks for the last
+    /// transaction meanwhile waits: what it would do with an old one could be told too late to become invalid.
+    var isInvalidatingAll: Bool {
+        if case .invalidateAll? = nextDelivery { true } else { false }
+    }
+
+    /// The masters of the configuration, and those that were learnt of since: it only grows.
+    public var knownMasters: [NodeAddress] { masters }
 
     mutating func deliver(_ delivery: ClientDelivery, then tid: TID) {
         deliveries.append(.delivery(delivery, tid))
@@ -237,6 +254,7 @@ public struct ClientCore: CallableCore {
             case Timer.masterRetry: retryMaster(&context)
             case Timer.waitTimeout: expireWaiting()
             case Timer.stalledReads: retryStalledReads(&context)
+            case Timer.slowReads: repeatSlowReads(&context)
             default: break
             }
         case .listening, .accepted, .written, .jobCompleted: break
@@ -267,6 +285,7 @@ public struct ClientCore: CallableCore {
 
     private mutating func received(_ id: ConnectionID, _ frame: Frame, _ context: inout Context) {
         guard let role = roles[id] else { return }
+        if case .storage(let nid) = role { links[nid]?.readSince = nil }
         switch connections.receive(id, frame, &context) {
         case .dropped:
             break
@@ -284,6 +303,15 @@ public struct ClientCore: CallableCore {
         case .complaint(let error):
             drop(id, "unexpected error \(error.code.name): \(error.message)", &context)
         case .unexpectedAnswer(_, let packet):
+            // Masters of the reference give an answer that they delayed the id of the last request (`§20.33`).
+            if role == .master, case .answerFinalTID(let answer) = packet,
+                case .finalTID(let operation)? = connections.takeRequest(
+                    id,
+                    where: { if case .finalTID = $0 { true } else { false } }
+                )
+            {
+                return finalTIDFromMaster(operation, answer.tid, &context)
+            }
             drop(id, "unexpected answer \(packet.code)", &context)
         }
     }
@@ -311,6 +339,8 @@ public struct ClientCore: CallableCore {
         case (.waitForPack(let operation, _), _): complete(operation, .done)
         case (.packOrders(let operation, _), .answerPackOrders(let answer)):
             complete(operation, .packOrders(answer.orders))
+        case (.lastOID(let operation), .answerLastIDs(let answer)):
+            complete(operation, .lastOID(answer.lastOID))
         case (.read(let read), _): readAnswered(read, packet, &context)
         case (.write(let transaction, let nid, let oid, let attempt), .answerStoreObject(let answer)):
             writeAnswered(transaction, nid, oid, attempt, answer.conflict, &context)
@@ -339,7 +369,8 @@ public struct ClientCore: CallableCore {
             case nil: break
             }
         case .lastTransaction: drop(id, failure.message, &context)
-        case .sync(let operation), .waitForPack(let operation, _), .packOrders(let operation, _):
+        case .sync(let operation), .waitForPack(let operation, _), .packOrders(let operation, _),
+            .lastOID(let operation):
             fail(operation, failure)
         case .readBarrier(let read): endRead(read, .failure(failure), &context)
         case .storeBarrier(let transaction), .failedVote(let transaction):
@@ -347,9 +378,10 @@ public struct ClientCore: CallableCore {
         case .finalBarrier(let operation): finalBarrierPassed(operation)
         case .newOIDs: newOIDsFailed(failure)
         case .begin(let transaction): beginFailed(transaction, failure)
-        case .finish(let operation), .finalTID(let operation):
-            finishes[operation] = nil
-            fail(operation, failure)
+        case .finish(let operation): finishFailed(operation, failure)
+        case .finalTID(let operation):
+            finishFailed(operation, failure)
+            askNextFinalTID(&context)
         case .read(let read): readFailed(read, error, failure, &context)
         case .write(let transaction, let nid, _, _), .relock(let transaction, let nid, _),
             .vote(let transaction, let nid):
@@ -366,11 +398,13 @@ public struct ClientCore: CallableCore {
             roles[connection.id] = nil
             connections.close(connection.id, &context)
         }
-        for timer in [Timer.masterRetry, Timer.waitTimeout, Timer.stalledReads] { context.cancelTimer(timer) }
+        for timer in [Timer.masterRetry, Timer.waitTimeout, Timer.stalledReads, Timer.slowReads] {
+            context.cancelTimer(timer)
+        }
         for task in waitingForMaster {
             switch task {
             case .lastTransaction(let operation), .sync(let operation), .load(let operation, _, _),
-                .waitForPack(let operation, _), .packOrders(let operation, _):
+                .waitForPack(let operation, _), .packOrders(let operation, _), .lastOID(let operation):
                 fail(operation, .closed)
             case .newOIDs, .begin, .read, .finalTID, .storeBarrier: break
             }
@@ -399,6 +433,8 @@ public struct ClientCore: CallableCore {
         newOIDOperations = []
         transactions = [:]
         finishes = [:]
+        waitingFinalTIDs = []
+        isAskingFinalTID = false
         reads = [:]
         batches = [:]
         loading = [:]

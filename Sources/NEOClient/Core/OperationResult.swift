@@ -24,6 +24,7 @@ public enum OperationResult: Sendable {
     /// Of each question of ``ClientCore/read(_:_:seeing:_:)``.
     case answers([Result<Packet, ClientError>])
     case packOrders([PackOrder])
+    case lastOID(OID?)
 }
 
 /// A change that another transaction overtook; nothing but the program can merge both (`spec/client.md §11.6`).
@@ -58,8 +59,8 @@ public struct ResolvedConflict: Hashable, Sendable {
 public enum ClientDelivery: Hashable, Sendable {
     /// Another client changed these objects.
     case invalidate(TID, [OID])
-    /// Transactions may have been missed: nothing that the program keeps is known to be current.
-    case invalidateAll
+    /// Transactions up to this one may have been missed: nothing that the program keeps is known to be current.
+    case invalidateAll(TID)
     /// The transaction of this ``ClientCore/finish(_:_:_:)`` is committed.
     case finished(OperationID, TID)
 }

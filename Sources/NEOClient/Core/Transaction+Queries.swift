@@ -66,11 +66,12 @@ extension Transaction {
         written[oid] = Written(content: content, base: store.base, dataTID: store.dataTID, order: store.order)
     }
 
-    /// The conflicts found, out of the tables, for the program to resolve.
+    /// The conflicts found, out of the tables, for the program to resolve; `repeated` are those of objects that had one before.
     /// - Throws: the error that ends the transaction if one cannot be resolved.
-    mutating func takeConflicts() throws(ClientError) -> [Conflict] {
-        guard !conflicts.isEmpty else { return [] }
+    mutating func takeConflicts() throws(ClientError) -> (all: [Conflict], repeated: [Conflict]) {
+        guard !conflicts.isEmpty else { return ([], []) }
         var taken: [Conflict] = []
+        var repeated: [Conflict] = []
         for (oid, serial) in conflicts where resolving[oid] == nil {
             guard let store = pending.removeValue(forKey: oid) else { continue }
             pendingBytes -= store.content.byteCount
@@ -81,14 +82,15 @@ extension Transaction {
                 let message = "\(oid) was read at \(store.base) and is now at \(serial)"
                 throw ClientError(.readConflict, message, oid: oid, serial: serial, base: store.base)
             case .data(let data) where store.base != .zero:
-                resolved[oid] = serial
+                let conflict = Conflict(oid: oid, serial: serial, base: store.base, data: data)
+                taken.append(conflict)
+                if resolved.updateValue(serial, forKey: oid) != nil { repeated.append(conflict) }
                 resolving[oid] = serial
-                taken.append(Conflict(oid: oid, serial: serial, base: store.base, data: data))
             case .data, .deleted, .forgotten, .unkept:
                 let message = "\(oid) was changed from \(store.base) and is now at \(serial)"
                 throw ClientError(.conflict, message, oid: oid, serial: serial, base: store.base, data: data)
             }
         }
-        return taken
+        return (taken, repeated)
     }
 }

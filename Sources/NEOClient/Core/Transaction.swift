@@ -79,6 +79,13 @@ struct Transaction: Sendable {
         var isAccepted = false
     }
 
+    /// A change that was overtaken again, stored as it is so that its object is locked until it is resolved.
+    struct Hold: Sendable {
+        /// The revision that it is said to start from: the newest one known.
+        var base: TID
+        var stored: StoredData
+    }
+
     /// What all the nodes took.
     struct Written: Sendable {
         var content: Content
@@ -137,6 +144,8 @@ struct Transaction: Sendable {
     /// Conflicts that the program is resolving: the content and the base of the next attempt are not known yet.
     var resolving: [OID: TID] = [:]
     var resolved: OrderedDictionary<OID, TID> = [:]
+    /// Objects that are locked while the program resolves their conflicts: see `ClientCore+Holds.swift`.
+    var holds: [OID: Hold] = [:]
     var nodes: OrderedDictionary<NID, Use> = [:]
     /// Requests sent, or waiting for a connection, and not answered, by node.
     var outstanding: [NID: Int] = [:]
@@ -211,5 +220,7 @@ struct Finish: Sendable {
     var operation: OperationID
     var ttid: TTID
     var written: OrderedDictionary<OID, Transaction.Written>
+    /// Bytes of the records of ``written``.
+    var writtenBytes: Int
     var state = State.asked
 }

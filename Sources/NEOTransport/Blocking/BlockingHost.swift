@@ -78,6 +78,11 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
     private var logs: [(LogLevel, String)] = []
     private let deliver: @Sendable (Core.Delivery) -> Void
     private let log: @Sendable (LogLevel, String) -> Void
+    private let mastersChanged: (@Sendable ([NodeAddress]) -> Void)?
+    /// What `mastersChanged` was told last, or is about to be told.
+    private var toldMasters: [NodeAddress] = []
+    private var mustTellMasters = false
+    private var isTellingMasters = false
 
     private var isClosed = false
     private let backgroundCondition = BlockingCondition()
@@ -89,17 +94,21 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
     ///   - busyPollingMicroseconds: how long a waiting thread may look for an answer before it sleeps.
     ///   - deliver: tells the program a delivery; never called by two threads at once.
     ///   - log: called by any thread.
+    ///   - mastersChanged: told the masters that the core knows, at the first call and when there are others; never called
+    ///     by two threads at once.
     public init(
         core: Core,
         seed: UInt64,
         busyPollingMicroseconds: UInt64 = 100,
         deliver: @escaping @Sendable (Core.Delivery) -> Void,
-        log: @escaping @Sendable (LogLevel, String) -> Void
+        log: @escaping @Sendable (LogLevel, String) -> Void,
+        mastersChanged: (@Sendable ([NodeAddress]) -> Void)? = nil
     ) throws {
         self.core = core
         self.random = SplitMix64(seed: seed)
         self.deliver = deliver
         self.log = log
+        self.mastersChanged = mastersChanged
         self.published = Atomic(core.publishedValue)
         polling = BusyPolling(microseconds: busyPollingMicroseconds)
         callerWake = try WakePipe()
@@ -111,6 +120,13 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
 
     /// ``CallableCore/publishedValue`` as of the last change: takes no lock.
     public var publishedValue: UInt64 { published.load(ordering: .acquiring) }
+
+    /// Whether the calling thread is telling the program a delivery.
+    public var isDelivering: Bool {
+        lock.lock()
+        defer { lock.unlock() }
+        return deliveringThread.map { pthread_equal($0, pthread_self()) != 0 } ?? false
+    }
 
     /// Whether the process is a child of the one that made this host.
     public var isForked: Bool { forkGeneration != ForkGeneration.current }
@@ -212,11 +228,26 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
     }
 
     private func unlockAndLog() {
+        if mustTellMasters { tellMasters() }
         guard !logs.isEmpty else { return lock.unlock() }
         let messages = logs
         logs = []
         lock.unlock()
         for (level, message) in messages { log(level, message) }
+    }
+
+    /// Under the lock, but while it tells.
+    private func tellMasters() {
+        guard let mastersChanged, !isTellingMasters else { return }
+        isTellingMasters = true
+        while mustTellMasters, !isForked {
+            mustTellMasters = false
+            let masters = toldMasters
+            lock.unlock()
+            mastersChanged(masters)
+            lock.lock()
+        }
+        isTellingMasters = false
     }
 
     // MARK: Turns
@@ -245,6 +276,9 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
             if waiter.isParked { waiter.condition.signal() } else if waiter === leadingWaiter { wakeLeader() }
         }
         published.store(core.publishedValue, ordering: .releasing)
+        guard mastersChanged != nil, core.knownMasters != toldMasters else { return }
+        toldMasters = core.knownMasters
+        mustTellMasters = true
     }
 
     private func carryOut(_ effect: Effect<Never>, now: UInt64) {
@@ -457,7 +491,7 @@ public final class BlockingHost<Core: CallableCore & SendableMetatype>: @uncheck
                 seen = leadership
                 backgroundCondition.wait(lock, milliseconds: Self.graceMilliseconds)
             }
-            if !logs.isEmpty {
+            if !logs.isEmpty || mustTellMasters {
                 unlockAndLog()
                 lock.lock()
             }

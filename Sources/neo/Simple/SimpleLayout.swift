@@ -1,6 +1,7 @@
 import Glibc
 import NEOConfiguration
 import NEOProtocol
+import NEOTransport
 
 /// What the cluster of `neosimple` is made of: a directory and its `neo.conf`, which the nodes read too.
 struct SimpleLayout {

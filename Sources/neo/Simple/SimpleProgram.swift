@@ -1,5 +1,6 @@
 import Glibc
 import NEOConfiguration
+import NEOTransport
 
 /// `neosimple`: a whole cluster in the foreground (`spec/tools.md §16`).
 enum SimpleProgram {

@@ -88,15 +88,18 @@ class Storage(Blobs, UndoLogCompatible, ConflictResolvingStorage):
         return self.app.cache
 
     def __len__(self):
-        """The last oid that this process was given, as a number: the cluster does not count its objects."""
-        return self._last_oid
+        """An estimation, the cluster does not count its objects: the last oid that this process was given, as a number.
+
+        If it was given none, the last one of the cluster.
+        """
+        return self._last_oid or int.from_bytes(self.app.last_oid(), 'big')
 
     def __bool__(self):
         return True
 
     def getSize(self):
         """An estimation: the cluster does not tell the size of its data."""
-        return 300 * self._last_oid
+        return 300 * len(self)
 
     # Reading
 

@@ -41,7 +41,7 @@ class Deliveries:
             elif delivery.kind == lib.NEO_DELIVERY_INVALIDATE and not is_repeated:
                 self._invalidate(delivery)
             else:
-                self.database.invalidateCache()
+                self._invalidate_all(bytes(delivery.tid))
         finally:
             self.thread = None
 
@@ -61,6 +61,22 @@ class Deliveries:
             self.database.invalidate(bytes(delivery.tid), [oids[i:i + 8] for i in range(0, len(oids), 8)])
         except Exception:
             log.exception('an invalidation failed: the caches of all connections are dropped')
+            self._invalidate_all(bytes(delivery.tid))
+
+    def _invalidate_all(self, tid):
+        """Nothing that connections have is known to be current at `tid`.
+
+        One of them may be beginning a transaction: it asked for the last transaction, which was an older one, and is about
+        to take what it is told here. If that was all, it would load what was current before, and keep it. So it is told
+        `tid` too, at which it begins then; and once more, in case it took what came before that. Nobody else begins
+        meanwhile: who asks for the last transaction waits.
+        """
+        self.database.invalidateCache()
+        try:
+            self.database.invalidate(tid, ())
+        except Exception:
+            log.exception('an invalidation failed')
+        finally:
             self.database.invalidateCache()
 
 

@@ -98,7 +98,7 @@ class Application(History, PackMixin):
             'cache_size': cache_size,
             'read_only': int(self.read_only),
             'ignore_wrong_checksum': int(bool(ignore_wrong_checksum)),
-            'dynamic_master_list': dynamic_master_list,
+            'dynamic_master_list': None if dynamic_master_list is None else os.path.abspath(dynamic_master_list),
             'ca': ca, 'cert': cert, 'key': key,
             'wait_timeout': wait_timeout,
             'cache_file': None if cache_file is None else os.path.abspath(cache_file),
@@ -218,6 +218,12 @@ class Application(History, PackMixin):
     def new_oid(self):
         oid = ffi.new(_IDENTIFIER)
         check(lib.neo_new_oid(self._client, oid))
+        return bytes(oid)
+
+    def last_oid(self):
+        """The greatest oid that the cluster gave or has; zero if there is none."""
+        oid = ffi.new(_IDENTIFIER)
+        check(lib.neo_last_oid(self._client, oid))
         return bytes(oid)
 
     def register(self, database):
