@@ -110,6 +110,7 @@ extension MasterCore {
         case (.recordedTable(let ptid, let partition), .pong):
             records.recorded(ptid, at: nid)
             onlyStorage.recorded(ptid, at: nid)
+            removalsRecorded(ptid, at: nid, &context)
             if let partition { discardReplaced([partition], &context) }
         default:
             context.log(.debug, "late \(packet.code) of \(nid) is ignored")
@@ -176,6 +177,7 @@ extension MasterCore {
         delayed.removeAll { $0.source.connection == id }
         packs.forget(id)
         transactions.forgetWaiters(id)
+        removals.removeAll { $0.source.connection == id }
         guard let node = registry[id] else { return electionConnectionLost(id, reason ?? "", &context) }
         if let reason { context.log(.info, "\(node) left: \(reason)") }
         registry.update(node.key) { $0.connection = nil }
@@ -190,6 +192,7 @@ extension MasterCore {
             tell([node.key], &context)
             planConnections(&context)
         case .storage:
+            if let nid = node.node.nid { removalsLost(nid, &context) }
             if clusterState == .recovering {
                 storageLostInRecovery(node, &context)
             } else {

@@ -49,6 +49,8 @@ public struct MasterCore: NodeCore, Sendable {
     var transactions = TransactionTable()
     var delayed: [DelayedRequest] = []
     var packs = PackOrders()
+    /// Storages that were dropped, as long as the operators who ordered it wait for the answer.
+    var removals: [Removal] = []
     var departure = Departure.none
 
     /// How this master leaves.

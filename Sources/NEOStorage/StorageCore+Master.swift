@@ -123,6 +123,16 @@ extension StorageCore {
                 for ttid in owned { try abort(ttid, &context) }
             }
         }
+        learnIDs(of: information.nodes, &context)
+    }
+
+    /// Remembers the greatest id of a storage, for masters, which have no disk: the id of a storage that was forgotten must
+    /// not be given to another one.
+    private mutating func learnIDs(of nodes: [NodeRecord], _ context: inout Context) {
+        let greatest = nodes.compactMap(\.nid).filter { $0.type == .storage }.max()
+        guard let greatest, greatest > max(lastNID ?? NID(0), nid ?? NID(0)) else { return }
+        lastNID = greatest
+        submit(.setLastNID(greatest), &context)
     }
 
     /// Whether a master sets this node DOWN.

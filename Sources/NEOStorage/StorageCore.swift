@@ -95,6 +95,8 @@ public struct StorageCore: NodeCore, Sendable {
     // What the node is.
     var address: NodeAddress
     var nid: NID?
+    /// The greatest id of a storage that this one heard of.
+    var lastNID: NID?
     var phase = Phase.bootstrap
     var link = MasterLink.starting
     var search: PrimarySearch
@@ -178,6 +180,7 @@ public struct StorageCore: NodeCore, Sendable {
             let recorded = try core.reader.configuration()
             // The id in a copied database is that of another node.
             core.nid = core.isCopy ? nil : core.configuration.nid ?? recorded.nid
+            core.lastNID = recorded.lastNID
             core.backupTID = recorded.backupTID
             context.effects.append(.listen(core.configuration.bind))
         }

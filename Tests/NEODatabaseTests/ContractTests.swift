@@ -462,6 +462,18 @@ import Testing
     }
 
     @Test(arguments: Backend.allCases)
+    func greatestIDOfAStorage(backend: Backend) throws {
+        let test = try TestDatabase(backend)
+        #expect(try test.reader.configuration().lastNID == nil)
+        try test.steps.perform(.setLastNID(NID(.storage, 9)))
+        try test.reopen()
+        #expect(try test.reader.configuration().lastNID == NID(.storage, 9))
+        try test.steps.perform(.erase)
+        try test.reopen()
+        #expect(try test.reader.configuration().lastNID == nil)
+    }
+
+    @Test(arguments: Backend.allCases)
     func eraseThenAnotherCluster(backend: Backend) throws {
         let test = try TestDatabase(backend)
         try test.commit(8, 10, [(1, "a")])

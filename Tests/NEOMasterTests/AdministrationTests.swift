@@ -15,6 +15,8 @@ import Testing
         #expect(cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: [])) == denied("tweakPartitionTable"))
         #expect(cluster.send("A1", SetNumReplicas(replicas: 1)) == denied("setNumReplicas"))
         #expect(cluster.send("A1", Truncate(tid: .zero)) == denied("truncate"))
+        let check = CheckReplicas(partitions: [0: nil], min: .zero, max: nil)
+        #expect(cluster.send("A1", check) == denied("checkReplicas"))
         #expect(cluster.isConnected("A1"))
     }
 
@@ -70,12 +72,47 @@ import Testing
             cluster.send("A1", SetNodeState(nid: nid, state: .unknown)) == [
                 "S1 < NotifyPartitionChanges 3 (0 S2 D) (1 S2 D)",
                 "A1 < NotifyPartitionChanges 3 (0 S2 D) (1 S2 D)",
-                "A1 < Error ACK node permanently removed",
+                "S1 < Ping",
                 "S1 < NotifyNodeInformation S2 UNKNOWN",
                 "A1 < NotifyNodeInformation S2 UNKNOWN",
             ]
         )
+        #expect(cluster.answer("S1", Pong()) == ["A1 < Error ACK node permanently removed"])
         #expect(cluster.core.clusterState == .running)
+    }
+
+    /// Seeds 3000101, 3000669, 3000716, 3001205, 3002230 and 3002928 of the simulation.
+    /// 1. S1 is dead, and nobody noticed yet; S2 is dropped, and its operator is told so, and erases it.
+    /// 2. S1 comes back with the table of before: the cluster waits for S2.
+    @Test func removalThatNobodyRecorded() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.admin()
+        let nid = NID(.storage, 2)
+        cluster.send("A1", SetNodeState(nid: nid, state: .down))
+        let lines = cluster.send("A1", SetNodeState(nid: nid, state: .unknown))
+        #expect(!lines.contains { $0.contains("ACK") })
+        #expect(
+            cluster.cut("S1").first == "A1 < Error DENIED all storages were lost before they recorded that S2 is "
+                + "removed: look, and ask again"
+        )
+    }
+
+    /// Nobody is left who could record it.
+    @Test func removalWithoutWitness() {
+        var cluster = ScriptedCluster()
+        cluster.admin()
+        let nids = [NID(.storage, 1), NID(.storage, 2)]
+        cluster.storage(1, nid: nids[0])
+        cluster.answer("S1", AnswerRecovery(ptid: 7, backupTID: nil, truncateTID: nil))
+        let row = nids.map { CellRecord(nid: $0, state: .upToDate) }
+        cluster.answer("S1", AnswerPartitionTable(ptid: 7, replicas: 1, rows: [row]))
+        _ = cluster.cut("S1")
+        #expect(
+            cluster.send("A1", SetNodeState(nid: nids[1], state: .unknown)) == [
+                "A1 < Error DENIED no storage is here that could record that S2 is removed"
+            ]
+        )
+        #expect(cluster.tableText(2) == "UU")
     }
 
     /// Second storage added and replicated, as in transcript `03-replication-and-administration`.
@@ -105,15 +142,17 @@ import Testing
         cluster.lock("S1", ttid)
         #expect(cluster.lock("S2", ttid).last == "S2 < NotifyTransactionFinished")
         #expect(
-            cluster.send("S2", NotifyReplicationDone(partition: 1, tid: .zero)).suffix(2) == [
+            cluster.send("S2", NotifyReplicationDone(partition: 1, tid: .zero)).suffix(3) == [
                 "S2 < NotifyPartitionChanges 3 (1 S2 U)",
                 "S1 < Ping",
+                "S2 < Ping",
             ]
         )
         #expect(cluster.tableText(2) == "U.|FU")
         // The first ping was to know that S1 knows that it is not alone.
         #expect(cluster.answer("S1", Pong()) == [])
-        #expect(cluster.answer("S1", Pong()).last == "S2 < NotifyPartitionChanges 4 (1 S1 D)")
+        #expect(cluster.answer("S1", Pong()) == [])
+        #expect(cluster.answer("S2", Pong()).last == "S2 < NotifyPartitionChanges 4 (1 S1 D)")
         #expect(cluster.tableText(2) == "U.|.U")
         // R9: S1 lost the cell while this was on its way. It has done no wrong, and stays.
         #expect(cluster.send("S1", NotifyReplicationDone(partition: 1, tid: .zero)) == [])

@@ -49,7 +49,10 @@ import Testing
         _ = cluster.accept("S1")
         let owner = cluster.identification(.storage, nid: NID(.storage, 1), port: 20_001)
         // As long as nobody knows what the other one has.
-        #expect(cluster.send("S1", owner).first == "S1 < Error PROTOCOL_ERROR already connected")
+        #expect(
+            cluster.send("S1", owner).first
+                == "S1 < Error PROTOCOL_ERROR already connected: storage S1 at 127.0.0.1:20003"
+        )
         empty(&cluster, "S3")
         _ = cluster.accept("S1")
         let lines = cluster.send("S1", owner)

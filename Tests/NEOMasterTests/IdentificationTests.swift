@@ -34,7 +34,7 @@ import Testing
         )
         #expect(
             identify(cluster.identification(.storage, nid: NID(.storage, 1), port: 20_009)).first
-                == "X < Error PROTOCOL_ERROR already connected"
+                == "X < Error PROTOCOL_ERROR already connected: storage S1 at 127.0.0.1:20001"
         )
         // Neither the address nor the id of a node of another type.
         #expect(

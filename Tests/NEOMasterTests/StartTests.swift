@@ -182,8 +182,8 @@ import Testing
         // Dropping the dead node lets the cluster start.
         let lines = cluster.send("A1", SetNodeState(nid: NID(.storage, 2), state: .unknown))
         #expect(lines.contains("S1 < NotifyPartitionChanges 8 (0 S2 D) (1 S2 D)"))
-        #expect(lines.contains("A1 < Error ACK node permanently removed"))
         #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.answer("S1", Pong()) == ["A1 < Error ACK node permanently removed"])
         #expect(cluster.tableText(2) == "U.|U.")
     }
 
@@ -294,6 +294,48 @@ import Testing
         }
         #expect(cluster.core.clusterState != .recovering)
         #expect(cluster.tableText(2) == "OU")
+    }
+
+    /// Seed 3002634 of the simulation.
+    /// 1. S1 recorded table 43, in which it has no cell any more: it deleted its data, or is another storage.
+    /// 2. S2, which alone has what was committed since, comes with table 39, in which both are readable.
+    /// 3. The service begins with S2; S1 has to be filled.
+    @Test(arguments: [["S1", "S2"], ["S2", "S1"]])
+    func bystanderHasNoneOfItsCells(order: [String]) {
+        var cluster = ScriptedCluster()
+        let both = rows([.upToDate, .upToDate])
+        let tables: [String: (ptid: Int, rows: [[CellRecord]])] = [
+            "S1": (43, [[CellRecord(nid: NID(.storage, 2), state: .upToDate)]]),
+            "S2": (39, both),
+        ]
+        for storage in order {
+            let number = Int32(storage.dropFirst()) ?? 0
+            cluster.storage(number, nid: NID(.storage, number))
+            _ = cluster.answer(storage, AnswerRecovery(ptid: tables[storage]?.ptid, backupTID: nil, truncateTID: nil))
+            for name in order + order {
+                guard let table = tables[name] else { continue }
+                _ = cluster.answer(name, AnswerPartitionTable(ptid: table.ptid, replicas: 1, rows: table.rows))
+            }
+        }
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.tableText(2) == "OU")
+        #expect(cluster.core.table.ptid ?? 0 > 43)
+    }
+
+    /// As above, and nobody else has the partition: an operator cannot start either.
+    @Test func bystanderWithTheOnlyReadableCell() {
+        var cluster = ScriptedCluster()
+        cluster.admin()
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.answer("S1", AnswerRecovery(ptid: 43, backupTID: nil, truncateTID: nil))
+        let elsewhere = [[CellRecord(nid: NID(.storage, 3), state: .upToDate)]]
+        cluster.answer("S1", AnswerPartitionTable(ptid: 43, replicas: 0, rows: elsewhere))
+        cluster.storage(2, nid: NID(.storage, 2))
+        cluster.answer("S2", AnswerRecovery(ptid: 39, backupTID: nil, truncateTID: nil))
+        cluster.answer("S2", AnswerPartitionTable(ptid: 39, replicas: 0, rows: rows([.upToDate, .outOfDate])))
+        cluster.send("A1", SetClusterState(state: .verifying))
+        #expect(cluster.core.recovery.targetPTID == 39)
+        #expect(cluster.core.clusterState == .recovering)
     }
 
     /// An operator may start with an old table; what becomes of it must not be taken for the newer one.

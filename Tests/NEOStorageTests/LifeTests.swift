@@ -1,3 +1,4 @@
+import MessagePack
 import NEODatabase
 import NEOEngine
 import NEOProtocol
@@ -46,6 +47,69 @@ import Testing
         host.advance(milliseconds: 1000)
         try host.fire(StorageCore.Timer.search)
         #expect(try identification().nid == nil)
+    }
+
+    @Test("An id that others have is kept by who has cells, and given up by who has none")
+    func refusedIDWithATable() throws {
+        for hasCells in [true, false] {
+            var scenario = try StorageScenario(.immediate)
+            if !hasCells {
+                let elsewhere = CellRecord(nid: StorageScenario.other, state: .upToDate)
+                try scenario.tell(.stopOperation(StopOperation()))
+                let table = SendPartitionTable(ptid: 2, replicas: 0, rows: Array(repeating: [elsewhere], count: 4))
+                try scenario.tell(.sendPartitionTable(table))
+            }
+            try scenario.host.close(scenario.master)
+            scenario.host.advance(milliseconds: 1000)
+            try scenario.host.fire(StorageCore.Timer.search)
+            #expect(try identification(&scenario).nid == StorageScenario.own)
+            let refusal = ErrorPacket(code: .protocolError, message: "already connected")
+            try scenario.host.send(Frame(id: 0, refusal.packet), on: try #require(scenario.host.masterID))
+            scenario.host.advance(milliseconds: 1000)
+            try scenario.host.fire(StorageCore.Timer.search)
+            #expect(try identification(&scenario).nid == (hasCells ? StorageScenario.own : nil))
+        }
+    }
+
+    @Test("A storage remembers the greatest id that it heard of, and tells it to the next master")
+    func greatestID() throws {
+        var scenario = try StorageScenario(.immediate)
+        func tell(_ nids: [NID], _ timestamp: Double) throws {
+            let nodes = nids.map { NodeRecord(type: .storage, address: nil, nid: $0, state: .down, idTimestamp: nil) }
+            try scenario.tell(.notifyNodeInformation(NotifyNodeInformation(timestamp: timestamp, nodes: nodes)))
+        }
+        try tell([NID(.storage, 7), NID(.storage, 3)], 200)
+        try tell([NID(.storage, 5)], 201)
+        #expect(try scenario.host.database.makeReader().configuration().lastNID == NID(.storage, 7))
+        try scenario.host.close(scenario.master)
+        scenario.host.advance(milliseconds: 1000)
+        try scenario.host.fire(StorageCore.Timer.search)
+        #expect(try identification(&scenario).extra["last_nid"] == .integer(7))
+        // As well after a restart.
+        var host = try StorageHost(scenario.host.database)
+        guard case .requestIdentification(let request)? = host.packets(try #require(host.masterID)).last else {
+            Issue.record("no identification")
+            return
+        }
+        #expect(request.extra["last_nid"] == .integer(7))
+    }
+
+    private func identification(_ scenario: inout StorageScenario) throws -> RequestIdentification {
+        guard
+            case .requestIdentification(let request)? = scenario.host.packets(try #require(scenario.host.masterID)).last
+        else { throw DatabaseFailure(.failed, "no identification") }
+        return request
+    }
+
+    @Test("Told to compare replicas out of operation, the node stays with its master")
+    func checkOutOfOperation() throws {
+        var scenario = try StorageScenario(.immediate)
+        try scenario.tell(.stopOperation(StopOperation()))
+        let source = ReplicationSource(cluster: "", address: nil)
+        try scenario.tell(.checkPartition(CheckPartition(partition: 0, source: source, min: .zero, max: .max)))
+        #expect(scenario.host.open.contains(scenario.master))
+        #expect(scenario.host.packets(scenario.master).isEmpty)
+        #expect(scenario.host.logs.last?.contains("not in operation") == true)
     }
 
     @Test("Told DOWN, the node completes its database and leaves")

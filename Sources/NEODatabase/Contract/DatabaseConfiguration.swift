@@ -5,6 +5,9 @@ public struct DatabaseConfiguration: Hashable, Sendable {
     public var clusterName: String
     /// Nil until the first identification.
     public var nid: NID?
+    /// The greatest id of a storage of the cluster that this one ever heard of: no other storage may get it, nor one below.
+    /// The reference has no such key, and leaves it.
+    public var lastNID: NID?
     /// Nil: no partition table was ever received.
     public var ptid: Int?
     /// Number of copies besides the first one.
@@ -19,6 +22,7 @@ public struct DatabaseConfiguration: Hashable, Sendable {
     public init(
         clusterName: String,
         nid: NID? = nil,
+        lastNID: NID? = nil,
         ptid: Int? = nil,
         replicas: Int = 0,
         backupTID: TID? = nil,
@@ -27,6 +31,7 @@ public struct DatabaseConfiguration: Hashable, Sendable {
     ) {
         self.clusterName = clusterName
         self.nid = nid
+        self.lastNID = lastNID
         self.ptid = ptid
         self.replicas = replicas
         self.backupTID = backupTID

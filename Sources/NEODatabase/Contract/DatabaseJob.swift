@@ -75,6 +75,8 @@ extension DatabaseJob {
 
         /// Our node id; own cells follow it. Durable.
         case setNID(NID)
+        /// The greatest id of a storage that is known. Durable.
+        case setLastNID(NID)
         /// Durable.
         case setBackupTID(TID?)
         /// Forgets the backup TID, records what has to be truncated. Durable.
@@ -195,7 +197,8 @@ extension DatabaseJob.Operation {
             chunk.progress != nil
         case .vote(_, _, let isDurable):
             isDurable
-        case .lock, .validate, .dropUnfinished, .setNID, .setBackupTID, .orderTruncation, .changePartitionTable,
+        case .lock, .validate, .dropUnfinished, .setNID, .setLastNID, .setBackupTID, .orderTruncation,
+            .changePartitionTable,
             .truncate, .signPackOrders, .setPacked, .lowerPacked, .flush, .erase:
             true
         }

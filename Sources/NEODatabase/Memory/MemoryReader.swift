@@ -25,6 +25,7 @@ struct MemoryReader: DatabaseReader {
             DatabaseConfiguration(
                 clusterName: state.clusterName,
                 nid: state.nid,
+                lastNID: state.lastNID,
                 ptid: state.ptid,
                 replicas: state.replicas,
                 backupTID: state.backupTID,

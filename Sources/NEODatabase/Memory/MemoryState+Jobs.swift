@@ -28,6 +28,8 @@ extension MemoryState {
             try discardUnfinished(partitions)
         case .setNID(let nid):
             setNID(nid)
+        case .setLastNID(let nid):
+            lastNID = nid
         case .setBackupTID(let tid):
             backupTID = tid
         case .orderTruncation(let tid):

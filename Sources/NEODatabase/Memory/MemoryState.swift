@@ -25,6 +25,7 @@ struct MemoryState: Sendable {
 
     var clusterName: String
     var nid: NID?
+    var lastNID: NID?
     var ptid: Int?
     var replicas = 0
     var backupTID: TID?

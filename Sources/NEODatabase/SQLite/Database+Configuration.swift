@@ -28,6 +28,7 @@ extension GRDB.Database {
         DatabaseConfiguration(
             clusterName: try setting("name") ?? "",
             nid: try number("nid").map { NID($0) },
+            lastNID: try number("last_nid").map { NID($0) },
             ptid: try number("ptid"),
             replicas: try number("replicas") ?? 0,
             backupTID: try number("backup_tid", radix: 16).map { TID($0) },

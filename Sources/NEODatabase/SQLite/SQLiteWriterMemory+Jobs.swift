@@ -27,6 +27,8 @@ extension SQLiteWriterMemory {
             try discardUnfinished(partitions, database)
         case .setNID(let nid):
             try setNID(nid, database)
+        case .setLastNID(let nid):
+            try database.setSetting("last_nid", String(nid.rawValue))
         case .setBackupTID(let tid):
             try database.setSetting("backup_tid", tid?.description)
         case .orderTruncation(let tid):

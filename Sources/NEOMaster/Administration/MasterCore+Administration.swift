@@ -1,6 +1,7 @@
 import NEOEngine
 import NEOProtocol
 import NEOTopology
+import OrderedCollections
 
 /// The commands of operators, that admins forward (`spec/master.md §14`).
 extension MasterCore {
@@ -15,7 +16,8 @@ extension MasterCore {
         case .setNumReplicas(let command):
             if isAllowed("setNumReplicas", source, &context) { setReplicas(command, source, &context) }
         case .repair(let command): repair(command, source, &context)
-        case .checkReplicas(let command): checkReplicas(command, source, &context)
+        case .checkReplicas(let command):
+            if isAllowed("checkReplicas", source, &context) { checkReplicas(command, source, &context) }
         case .truncate(let command):
             if isAllowed("truncate", source, &context) { truncate(command, source, &context) }
         default: unexpected(packet, source, &context)
@@ -158,6 +160,10 @@ extension MasterCore {
             return deny(source, "\(nid) did not record yet that others have all its partitions", &context)
         }
         let isChanged = node.state != state
+        let witnesses = state == .unknown && !changes.isEmpty ? witnesses(ofRemoving: nid) : []
+        if state == .unknown, !changes.isEmpty, witnesses.isEmpty {
+            return deny(source, "no storage is here that could record that \(nid) is removed", &context)
+        }
         if state == .unknown {
             registry.remove(node.key)
             table = dropped
@@ -181,11 +187,14 @@ extension MasterCore {
             changes = clusterState == .recovering ? [] : table.outdate(isRunning: registry.isRunning)
             tellOutdated(changes, &context)
         }
-        let isRemoved = state == .unknown && !changes.isEmpty
-        let isNew = isChanged ? "state changed" : "node already in \(state.name) state"
-        acknowledge(source, isRemoved ? "node permanently removed" : isNew, &context)
+        if !witnesses.isEmpty {
+            awaitRecords(by: witnesses, ofRemoving: nid, source, &context)
+        } else {
+            acknowledge(source, isChanged ? "state changed" : "node already in \(state.name) state", &context)
+        }
         if state == .unknown { tellForgotten([node], &context) } else if isChanged { tell([node.key], &context) }
         guard node.connection != nil else { return }
+        removalsLost(nid, &context)
         if clusterState == .recovering {
             storageLostInRecovery(node, &context)
         } else if isOperational() {
@@ -234,7 +243,9 @@ extension MasterCore {
                 updatable.remove(Cell(partition: change.partition, nid: change.nid))
             }
             tell(tweak.changes, &context)
-            for cell in kept { askWhetherRecorded([cell.nid], of: cell.partition, &context) }
+            for partition in OrderedSet(kept.map(\.partition)) {
+                askWhetherRecorded(table.cells(of: partition).map(\.nid), of: partition, &context)
+            }
         }
         connections.answer(
             source.connection,
@@ -244,7 +255,7 @@ extension MasterCore {
         )
     }
 
-    /// Readable cells whose storages did not record yet that others replace them feed until they did: ``TableRecords``.
+    /// Readable cells feed until their storages, and those that replace them, recorded that: ``TableRecords``.
     ///
     /// - Returns: these cells.
     private func keepUnknowing(_ tweak: inout Tweak, _ tweaked: inout PartitionTable) -> [Cell] {
@@ -253,7 +264,7 @@ extension MasterCore {
             let change = tweak.changes[index]
             let cell = Cell(partition: change.partition, nid: change.nid)
             guard change.state == .discarded, let state = table.state(of: cell.partition, at: cell.nid),
-                state.isReadable, !records.isReplaceable(cell, in: tweaked, isRunning: registry.isRunning)
+                state.isReadable, !records.isDispensable(cell, in: tweaked, isRunning: registry.isRunning)
             else { continue }
             kept.append(cell)
             tweak.changes[index].state = .feeding

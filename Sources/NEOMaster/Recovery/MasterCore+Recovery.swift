@@ -93,6 +93,7 @@ extension MasterCore {
         }) {
             return refuse(source, "the partition table names \(wrong), which is not a storage", &context)
         }
+        registry.saw(nids)
         let action = recovery.tableAnswered(ptid: answer.ptid, by: nid, isMember: nids.contains(nid))
         guard action == .load else { return perform(action, &context) }
         table = loaded
@@ -158,8 +159,9 @@ extension MasterCore {
     }
 
     private mutating func candidatesOfTable(_ context: inout Context) -> [NID]? {
-        let (registry, untried) = (registry, untriedOwners)
-        let isPending = { (nid: NID) in registry[nid]?.state == .pending && !untried.contains(nid) }
+        let (registry, recovery, untried) = (registry, recovery, untriedOwners)
+        let isHere = { (nid: NID) in registry[nid]?.state == .pending && !untried.contains(nid) }
+        let isPending = { (nid: NID) in isHere(nid) && !recovery.gaveUpItsCells(nid) }
         if !untried.isEmpty {
             let names = untried.sorted().map(\.description).joined(separator: ", ")
             waitMessage("\(names): no partition table is there; an operator can say that the cluster is new", &context)
@@ -171,7 +173,7 @@ extension MasterCore {
         let readable = table.readableNIDs.sorted()
         if recovery.permission == .ordered { return readable.filter(isPending) }
         let needed = recovery.truncateTID == nil ? readable : table.nids.sorted()
-        var missing = needed.filter { !isPending($0) }
+        var missing = needed.filter { !isHere($0) }
         if recovery.permission == .partial {
             missing.removeAll { records.isReplaceable($0, in: table, isRunning: isPending) }
             if missing.isEmpty { return readable.filter(isPending) }
@@ -222,9 +224,11 @@ extension MasterCore {
         tell(changed, &context)
         if isLoaded {
             records.begin(with: recovery.targetPTID)
+            let (registry, reports) = (registry, recovery)
+            let isOwner = { (nid: NID) in registry.isRunning(nid) && !reports.gaveUpItsCells(nid) }
             // A storage that is here may still have to tell that it has a newer table.
-            let isComplete = table.nids.allSatisfy(registry.isRunning) && recovery.targetPTID == recovery.highestPTID
-            let changes = table.outdate(isRunning: registry.isRunning)
+            let isComplete = table.nids.allSatisfy(isOwner) && recovery.targetPTID == recovery.highestPTID
+            let changes = table.outdate(isRunning: isOwner)
             if !isComplete {
                 // A newer table may exist at absent nodes, given by a master that is gone. Nothing was committed with it,
                 // since all that this one needs is here; it must not be taken later for the newer one of the two.

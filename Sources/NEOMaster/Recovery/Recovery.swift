@@ -70,6 +70,13 @@ struct Recovery: Hashable, Sendable {
     /// The storage said that it has no partition table.
     func isWithoutTable(_ nid: NID) -> Bool { reports[nid].map { $0.ptid == nil } ?? false }
 
+    /// Whether the storage has a newer table than the loaded one, in which it has no cell: what the loaded table says that it
+    /// has, it may have deleted since.
+    func gaveUpItsCells(_ nid: NID) -> Bool {
+        guard isLoaded, bystanders.contains(nid), let ptid = ptid(of: nid) else { return false }
+        return ptid >= targetPTID
+    }
+
     mutating func addImpostor(_ address: NodeAddress) { impostors.insert(address) }
 
     /// - Returns: whether it is one; the next time it is not, unless it is found to be one again.

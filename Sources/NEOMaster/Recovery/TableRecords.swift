@@ -43,10 +43,28 @@ struct TableRecords: Hashable, Sendable {
     }
 
     func isReplaceable(_ cell: Cell, in table: PartitionTable, isRunning: (NID) -> Bool) -> Bool {
-        let known = recorded[cell.nid] ?? 0
-        return table.cells(of: cell.partition).contains { other in
-            other.nid != cell.nid && other.state.isReadable && isRunning(other.nid)
-                && (promotions[Cell(partition: cell.partition, nid: other.nid)] ?? base) <= known
+        !successors(of: cell, in: table, isRunning).isEmpty
+    }
+
+    /// Whether the data of a cell may be deleted: another storage has it, and both know that. If only the one that deletes
+    /// did, the other one could come back with a table in which its own cell is out of date, to be filled from the deleted
+    /// one.
+    func isDispensable(_ cell: Cell, in table: PartitionTable, isRunning: (NID) -> Bool) -> Bool {
+        successors(of: cell, in: table, isRunning).contains { other in
+            promotion(of: cell.partition, at: other) <= recorded[other] ?? 0
         }
+    }
+
+    /// The other readable cells that the storage of a cell knows of.
+    private func successors(of cell: Cell, in table: PartitionTable, _ isRunning: (NID) -> Bool) -> [NID] {
+        let known = recorded[cell.nid] ?? 0
+        return table.cells(of: cell.partition).map(\.nid).filter { other in
+            other != cell.nid && table.isReadable(cell.partition, at: other) && isRunning(other)
+                && promotion(of: cell.partition, at: other) <= known
+        }
+    }
+
+    private func promotion(of partition: PartitionID, at nid: NID) -> Int {
+        promotions[Cell(partition: partition, nid: nid)] ?? base
     }
 }

@@ -41,7 +41,8 @@ extension NodeRegistry {
             return request.type == .storage ? .newAtAddress(of: byAddress.key) : .known(byAddress.key)
         }
         guard let byNID, let nid = request.nid else { return .new }
-        if byNID.isIdentified { return nid.isTemporary ? .newWithoutNID : .refused("already connected") }
+        // Two databases with one id, or one that moved before the loss of its old connection was noticed: the first one stays.
+        if byNID.isIdentified { return nid.isTemporary ? .newWithoutNID : .refused("already connected: \(byNID)") }
         if byNID.key == own { return .newWithoutNID }
         guard byNID.type == request.type else {
             return nid.isTemporary ? .newWithoutNID : .refused("\(nid) is the id of \(byNID)")

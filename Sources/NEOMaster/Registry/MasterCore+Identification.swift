@@ -14,6 +14,9 @@ extension MasterCore {
         guard request.cluster == configuration.cluster else {
             return refuse(source, "invalid cluster name", &context)
         }
+        if request.type == .storage {
+            registry.saw([request.nid, RegisteredNode.lastNID(request.extra)].compactMap(\.self))
+        }
         if let requested = request.address, requested == address {
             return refuse(source, "address conflict", &context)
         }
@@ -216,14 +219,26 @@ extension MasterCore {
 
     /// A storage that has no partition table cannot have what the loaded one gives to its id. This master gave the id before
     /// it knew the table; or another master did, or the database was erased since. Only with the first table of a cluster
-    /// may the owner not have recorded it (`untriedOwners`): then nothing was committed.
+    /// may the owner not have recorded it (`untriedOwners`): then nothing was committed. An id that the table does not give
+    /// cells to, and that is not greater than all those that its storages heard of, may be that of one that was dropped.
     mutating func rejectImpostors(_ context: inout Context) {
         guard recovery.isLoaded, let ptid = table.ptid else { return }
         let (named, readable) = (table.nids, table.readableNIDs)
+        let highest = named.union(registry.identified(.storage).flatMap(idsNamed)).max()
         for node in registry.identified(.storage) {
-            guard let nid = node.node.nid, named.contains(nid), recovery.isWithoutTable(nid) else { continue }
-            if !node.hasOwnID || ptid > 1 && readable.contains(nid) { rejectID(of: node, &context) }
+            guard let nid = node.node.nid, recovery.isWithoutTable(nid) else { continue }
+            let isOfAnother =
+                named.contains(nid)
+                ? !node.hasOwnID || ptid > 1 && readable.contains(nid)
+                : registry.hasGreaterNIDs && highest.map { nid <= $0 } ?? false
+            if isOfAnother { rejectID(of: node, &context) }
         }
+    }
+
+    /// What a storage that has a table says of ids.
+    private func idsNamed(by node: RegisteredNode) -> [NID] {
+        guard let nid = node.node.nid, recovery.ptid(of: nid) != nil else { return [] }
+        return [nid, node.lastNID].compactMap(\.self)
     }
 
     /// The storage has to identify again, and gets another id.

@@ -10,6 +10,8 @@ struct NodeRegistry: Sendable {
     private var keysByAddress: [NodeAddress: NodeKey] = [:]
     private var keysByConnection: [ConnectionID: NodeKey] = [:]
     private var lastKey = 0
+    /// The greatest storage id that was given or seen, whatever became of the storage.
+    private var highestStorage = Int32(0)
 
     /// In the order in which they became known.
     var all: OrderedDictionary<NodeKey, RegisteredNode>.Values { nodes.values }
@@ -57,6 +59,7 @@ struct NodeRegistry: Sendable {
             if let nid = node.node.nid {
                 if let other = keysByNID[nid] { nodes[other]?.node.nid = nil }
                 keysByNID[nid] = key
+                saw([nid])
             }
         }
         if previous.node.address != node.node.address {
@@ -88,13 +91,32 @@ struct NodeRegistry: Sendable {
 
     // MARK: Ids
 
-    /// The smallest id of the namespace of `type` that nobody has and that is not in `reserved`.
+    /// There are, or were, storages with these ids.
+    mutating func saw(_ nids: some Sequence<NID>) {
+        for nid in nids where nid.type == .storage { highestStorage = max(highestStorage, nid.rawValue) }
+    }
+
+    private static var maximumNumber: Int32 { 0xff_ffff }
+
+    /// Whether there are ids for storages beyond those that were seen.
+    var hasGreaterNIDs: Bool { highestStorage < Self.maximumNumber }
+
+    /// An id for a new node: the smallest one that nobody has and that is not in `reserved`.
+    ///
+    /// The id of a storage is on its disk, and the storage may come back long after it was forgotten. It gets one that is
+    /// greater than all those that were seen; the reference gives the smallest one again (`spec/master.md §2.5`), so that
+    /// there may be two databases with one id.
     ///
     /// - Returns: nil if there is none left.
     func freeNID(_ type: NodeType, reserved: Set<NID>) -> NID? {
-        for number in Int32(1)...0xff_ffff {
+        let isFree = { (nid: NID) in keysByNID[nid] == nil && !reserved.contains(nid) }
+        if type == .storage, hasGreaterNIDs {
+            let next = NID(type, highestStorage + 1)
+            if isFree(next) { return next }
+        }
+        for number in 1...Self.maximumNumber {
             let nid = NID(type, number)
-            if keysByNID[nid] == nil, !reserved.contains(nid) { return nid }
+            if isFree(nid) { return nid }
         }
         return nil
     }

@@ -20,6 +20,8 @@ struct RegisteredNode: Hashable, Sendable {
     var connection: ConnectionID?
     /// The node came with its id: it was not given by this master.
     var hasOwnID = false
+    /// The greatest id of a storage that this storage heard of.
+    var lastNID: NID?
     /// Path of the device of a storage, for the topology.
     var devicePath: [[UInt8]] = []
     /// The client may not write.
@@ -37,6 +39,7 @@ struct RegisteredNode: Hashable, Sendable {
     mutating func take(_ extra: Properties) {
         switch type {
         case .storage:
+            lastNID = Self.lastNID(extra)
             devicePath = (extra["devpath"]?.array ?? []).compactMap(\.octets)
         case .client:
             backupCluster = extra["backup"]?.octets
@@ -46,6 +49,12 @@ struct RegisteredNode: Hashable, Sendable {
         case .master:
             break
         }
+    }
+
+    static func lastNID(_ extra: Properties) -> NID? {
+        guard let number = extra["last_nid"]?.integer.flatMap({ Int32(exactly: $0) }) else { return nil }
+        let nid = NID(number)
+        return nid.type == .storage ? nid : nil
     }
 }
 

@@ -140,8 +140,7 @@ extension MasterCore {
         context.log(.info, "partition \(done.partition) is replicated at \(nid)")
         tell(changes, &context)
         records.promoted(Cell(partition: done.partition, nid: nid), ptid: table.ptid ?? 0)
-        let others = table.cells(of: done.partition).map(\.nid).filter { $0 != nid }
-        askWhetherRecorded(others, of: done.partition, &context)
+        askWhetherRecorded(table.cells(of: done.partition).map(\.nid), of: done.partition, &context)
     }
 
     /// Storages answer a ping once they recorded the table that was told before (``TableRecords``).
@@ -154,14 +153,14 @@ extension MasterCore {
         }
     }
 
-    /// Feeding cells go once their storages recorded that others replace them: see ``TableRecords``.
+    /// Feeding cells go once their storages, and those that replace them, recorded that: see ``TableRecords``.
     mutating func discardReplaced(_ partitions: some Sequence<PartitionID>, _ context: inout Context) {
         guard clusterState == .running || clusterState == .stopping else { return }
         var changes: [CellChange] = []
         for partition in partitions {
             for nid in table.replacedCells(of: partition) {
                 let cell = Cell(partition: partition, nid: nid)
-                guard records.isReplaceable(cell, in: table, isRunning: registry.isRunning) else { continue }
+                guard records.isDispensable(cell, in: table, isRunning: registry.isRunning) else { continue }
                 let change = CellChange(partition: partition, nid: nid, state: .discarded)
                 table.apply([change])
                 changes.append(change)

@@ -27,27 +27,23 @@ extension SimulatedCluster {
         return readers
     }
 
-    /// The database of a storage that was dropped is erased, as operators have to do before they use the machine again: another
-    /// storage may get its id.
+    /// The database of a storage that was dropped is erased, to use the machine again.
     func reset(_ nid: NID) {
         guard let index = disks.indices.first(where: { self.nid(ofDisk: $0) == nid && !isServing($0) }) else { return }
         reset(index)
     }
 
-    /// Of two storages with one id, the one that came first and was forgotten since is reset: the master gave its id to the
-    /// other one.
-    func resetDuplicates() {
-        for index in disks.indices {
-            guard let nid = nid(ofDisk: index), !isServing(index) else { continue }
-            let isReplaced = disks.indices.contains { other in
-                other != index && self.nid(ofDisk: other) == nid
-                    && (isServing(other) || (ptid(ofDisk: other), other) > (ptid(ofDisk: index), index))
-            }
-            if isReplaced { reset(index) }
+    /// Ids that several databases with cells of their own have: a master could take one for the other.
+    var duplicates: [NID] {
+        let owners = disks.compactMap { disk -> NID? in
+            let inspector = disk.makeInspector()
+            guard let nid = try? inspector.configuration().nid, let cells = try? inspector.cells(),
+                cells.contains(where: { $0.nid == nid })
+            else { return nil }
+            return nid
         }
+        return Set(owners).filter { nid in owners.count { $0 == nid } > 1 }.sorted()
     }
-
-    private func ptid(ofDisk index: Int) -> Int { (try? disks[index].makeInspector().configuration().ptid) ?? 0 }
 
     private func reset(_ index: Int) {
         storages[index].crash()

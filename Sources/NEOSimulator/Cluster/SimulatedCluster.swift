@@ -163,13 +163,9 @@ public final class SimulatedCluster {
 
     func isServing(_ index: Int) -> Bool { storages[index].core?.isServing ?? false }
 
-    /// A storage that got no cell when the cluster was created has to be added by an operator once it comes back. One that
-    /// was dropped while it was down may have the id of another one since; it is refused until its database is reset.
+    /// A storage that got no cell when the cluster was created has to be added by an operator once it comes back.
     private func hasCells(_ index: Int) -> Bool {
         guard let nid = nid(ofDisk: index) else { return false }
-        if storages.indices.contains(where: { $0 != index && isServing($0) && self.nid(ofDisk: $0) == nid }) {
-            return false
-        }
         return cells.contains { row in row.contains { $0.nid == nid } }
     }
 

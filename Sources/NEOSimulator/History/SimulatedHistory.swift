@@ -160,6 +160,7 @@ public final class SimulatedHistory {
             administration?.start()
             for program in programs { program.work() }
             world.run(for: settings.duration)
+            for nid in cluster.duplicates { report("several databases have the id \(nid)") }
             heal(injector)
         }
         world.end()

@@ -65,7 +65,6 @@ final class Administration {
             // Started again by the faults.
             guard desk.isUp, let order = world.pick(plan.kinds) else { return scheduleNext() }
             let life = desk.life
-            cluster.resetDuplicates()
             look { [self] picture in
                 guard let picture else { return scheduleNext() }
                 give(order, picture) { [self] in scheduleNext() }
@@ -151,17 +150,13 @@ final class Administration {
         }
     }
 
-    /// Drops a node, and resets it if it is not there any more, in a cluster that serves.
+    /// Drops a node. Who is told that it is gone for good may erase its database, or use it again as it is.
     private func drop(_ nid: NID, then handler: @escaping (SimulatedOperator.Outcome) -> Void) {
         desk.ask(SetNodeState(nid: nid, state: .unknown)) { [self] outcome in
-            look { [self] picture in
-                if let picture, picture.state == .running, !picture.rows.isEmpty, picture.cellCount(nid) == 0,
-                    !picture.storages.contains(where: { $0.nid == nid })
-                {
-                    cluster.reset(nid)
-                }
-                handler(outcome)
+            if case .message(let message) = outcome, message.code == .ack, world.happens(onceIn: 2) {
+                cluster.reset(nid)
             }
+            handler(outcome)
         }
     }
 
@@ -177,7 +172,6 @@ final class Administration {
             world.schedule(after: 1_000_000_000) { [self] in if !isSettled { settle() } }
         }
         guard desk.isUp, !desk.isWaiting else { return again() }
-        cluster.resetDuplicates()
         look { [self] picture in
             guard let picture, picture.state == .running else { return again() }
             if picture.replicas != replicas {
@@ -185,7 +179,7 @@ final class Administration {
             }
             let pending = picture.nids(.pending)
             if !pending.isEmpty { return desk.ask(AddPendingNodes(nids: pending)) { _ in again() } }
-            // What is left of storages that got another id since: nobody will come back with these.
+            // What is left of storages that were erased and got another id: nobody will come back with these.
             if let gone = picture.nids(.down, .unknown).first(where: { picture.cellCount($0) == 0 }) {
                 return desk.ask(SetNodeState(nid: gone, state: .unknown)) { _ in again() }
             }

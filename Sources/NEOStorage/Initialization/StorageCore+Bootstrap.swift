@@ -21,16 +21,18 @@ extension StorageCore {
     var isCopy: Bool { !configuration.copiedPartitions.isEmpty }
 
     mutating func identify(_ id: ConnectionID, _ context: inout Context) {
+        var properties: OrderedDictionary<String, MessagePackValue> = [
+            "devpath": .array(configuration.topologyPath.map { .text($0) }),
+            "new_nid": .array(configuration.copiedPartitions.map { .integer(Int64($0)) }),
+        ]
+        if let lastNID { properties["last_nid"] = .integer(Int64(lastNID.rawValue)) }
         let request = RequestIdentification(
             type: .storage,
             nid: isCopy ? nil : nid,
             address: isCopy ? nil : address,
             cluster: configuration.cluster,
             idTimestamp: nil,
-            extra: Properties([
-                "devpath": .array(configuration.topologyPath.map { .text($0) }),
-                "new_nid": .array(configuration.copiedPartitions.map { .integer(Int64($0)) }),
-            ])
+            extra: Properties(properties)
         )
         connections.ask(id, request, then: .identification, &context)
         let patience = context.buggify(.earlyTimeouts, onceIn: 20) ? 1 : Self.identificationMilliseconds
@@ -80,11 +82,11 @@ extension StorageCore {
             error.code == .notReady ? .info : .error,
             "master \(connection.peer): \(error.code.name) \(error.message)"
         )
-        if case .identification = pending, error.code == .protocolError, nid != nil,
-            try reader.configuration().ptid == nil
+        if case .identification = pending, error.code == .protocolError, let own = nid,
+            try !reader.cells().contains(where: { $0.nid == own })
         {
             // While several masters are candidates each gives ids of its own, so that two storages may have the same one.
-            // It means nothing as long as there is no partition table: the next master gives another one (`§18.4`).
+            // It means nothing as long as the node has no cell: the next master gives another one (`§18.4`).
             nid = nil
         }
         try lost(connection, error.message, &context)

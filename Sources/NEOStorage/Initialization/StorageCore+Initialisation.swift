@@ -64,6 +64,9 @@ extension StorageCore {
         case .startOperation(let start):
             if waitsForDatabase(request, packet) { return }
             try startOperation(backup: start.backup, id, request, &context)
+        case .checkPartition(let order):
+            // A reference master orders it in any state (`spec/master.md §14.7`).
+            context.log(.error, "partition \(order.partition) cannot be checked: this node is not in operation")
         default: try common(id, request, packet, &context)
         }
     }

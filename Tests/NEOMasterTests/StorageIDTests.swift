@@ -1,0 +1,82 @@
+import MessagePack
+import NEOProtocol
+import NEOTopology
+import OrderedCollections
+import Testing
+
+@testable import NEOMaster
+
+/// The id of a storage is never given to another one: the two databases could be taken for each other.
+@Suite struct StorageIDTests {
+    private static func heardOf(_ number: Int64) -> Properties { Properties(["last_nid": .integer(number)]) }
+
+    private func row(_ states: [CellState]) -> [[CellRecord]] {
+        [states.enumerated().map { CellRecord(nid: NID(.storage, Int32($0 + 1)), state: $1) }]
+    }
+
+    /// Whatever became of the storage that had it: it left before it was used, or was dropped.
+    @Test func idOfAForgottenStorage() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.admin()
+        #expect(cluster.storage(3).contains("S3 < AcceptIdentification S3"))
+        _ = cluster.cut("S3")
+        #expect(cluster.storage(4).contains("S4 < AcceptIdentification S4"))
+        for state in [NodeState.down, .unknown] {
+            cluster.send("A1", SetNodeState(nid: NID(.storage, 2), state: state))
+        }
+        #expect(cluster.core.registry[NID(.storage, 2)] == nil)
+        #expect(cluster.storage(5).contains("S5 < AcceptIdentification S5"))
+        // Who had an id comes back with it, as one that nobody uses yet.
+        #expect(cluster.storage(3, nid: NID(.storage, 3)).contains("S3 < AcceptIdentification S3"))
+        #expect(cluster.storage(2, nid: NID(.storage, 2)).contains("S2 < AcceptIdentification S2"))
+        #expect(cluster.core.registry[NID(.storage, 2)]?.state == .pending)
+    }
+
+    /// Masters have no disk: a new one learns from the storages which ids were given.
+    @Test func idThatAnotherMasterGave() {
+        var cluster = ScriptedCluster()
+        cluster.storage(1, nid: NID(.storage, 1), extra: Self.heardOf(7))
+        cluster.answer("S1", AnswerRecovery(ptid: 7, backupTID: nil, truncateTID: nil))
+        cluster.answer("S1", AnswerPartitionTable(ptid: 7, replicas: 0, rows: row([.upToDate])))
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.storage(2).contains("S2 < AcceptIdentification S8"))
+    }
+
+    /// 1. A new master gives S1 to an empty storage. 2. Those that have data come, and heard of storages up to S7: there may
+    /// be a database with id S1 that was dropped.
+    @Test func idGivenBeforeTheOthersAreHeard() {
+        var cluster = ScriptedCluster()
+        cluster.storage(9)
+        cluster.answer("S9", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
+        cluster.storage(2, nid: NID(.storage, 2), extra: Self.heardOf(7))
+        cluster.answer("S2", AnswerRecovery(ptid: 7, backupTID: nil, truncateTID: nil))
+        let rows = [[CellRecord(nid: NID(.storage, 2), state: .upToDate)]]
+        let lines = cluster.answer("S2", AnswerPartitionTable(ptid: 7, replicas: 0, rows: rows))
+        #expect(lines.contains("S9 closed"))
+        #expect(cluster.storage(9, nid: NID(.storage, 1)).contains("S9 < AcceptIdentification S8"))
+        #expect(cluster.isConnected("S9"))
+    }
+
+    /// Two databases with one id, a copy of another storage for example: the second one is refused, by name.
+    @Test func idThatIsThereTwice() {
+        var cluster = ScriptedCluster.running()
+        let lines = cluster.storage(3, nid: NID(.storage, 1))
+        #expect(
+            lines == ["S3 < Error PROTOCOL_ERROR already connected: storage S1 at 127.0.0.1:20001", "S3 closed"]
+        )
+        #expect(cluster.isConnected("S1") && cluster.core.clusterState == .running)
+    }
+
+    /// A storage that says that all ids are given does not keep others out.
+    @Test(arguments: [0xff_ffff, 0x7fff_ffff, -1, .max] as [Int64])
+    func absurdID(number: Int64) {
+        var cluster = ScriptedCluster()
+        cluster.storage(1, nid: NID(.storage, 1), extra: Self.heardOf(number))
+        cluster.answer("S1", AnswerRecovery(ptid: 7, backupTID: nil, truncateTID: nil))
+        cluster.storage(2)
+        cluster.answer("S2", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
+        cluster.answer("S1", AnswerPartitionTable(ptid: 7, replicas: 0, rows: row([.upToDate])))
+        #expect(cluster.isConnected("S2"))
+        #expect(cluster.storage(3).contains("S3 < AcceptIdentification S3"))
+    }
+}
