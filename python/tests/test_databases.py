@@ -107,6 +107,8 @@ def test_databases_of_the_reference(names, suffix, tmp_path):
             found = rows(node.database)
             # A master that starts without the storage that is out of date, if it comes last, leaves a gap.
             assert int(found['config'].pop('ptid')) >= int(database['config'].pop('ptid')), node.name
+            # Ours: the greatest id of a storage that was heard of.
+            assert found['config'].pop('last_nid', database['config']['nid']) == str(len(names)), node.name
             for table in ROWS:
                 assert found[table] == database[table], (node.name, table)
     finally:
