@@ -138,8 +138,8 @@ extension MasterCore {
     }
 
     /// Refuses what cannot be served in this state of the cluster and ends the connection.
-    mutating func refuseNotReady(_ source: Source, _ context: inout Context) {
-        connections.abort(source.connection, about: source.request, .notReady, "Retry Later", &context)
+    mutating func refuseNotReady(_ source: Source, because text: String = "Retry Later", _ context: inout Context) {
+        connections.abort(source.connection, about: source.request, .notReady, text, &context)
         connectionLost(source.connection, nil, &context)
     }
 

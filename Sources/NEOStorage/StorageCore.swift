@@ -203,7 +203,7 @@ public struct StorageCore: NodeCore, Sendable {
             try accepted(id, from: peer, &context)
         case .connected(let id):
             guard connections.connected(id) else { return }
-            if let peer = links.nid(of: id) { introduce(id, to: peer, &context) } else { identify(id, &context) }
+            if let peer = links.nid(of: id) { introduce(id, to: peer, &context) } else { try identify(id, &context) }
         case .connectFailed(let id, let reason):
             if let connection = connections.closed(id) { try lost(connection, reason, &context) }
         case .received(let id, let frame): try received(id, frame, &context)

@@ -1,3 +1,4 @@
+import MessagePack
 import NEOProtocol
 import NEOTopology
 import OrderedCollections
@@ -94,6 +95,27 @@ import Testing
         #expect(cluster.tableText(2) == "UU")
     }
 
+    /// Seed 4003035 of the simulation: as above, with the second table that a master makes.
+    /// 1. Nobody recorded the first one. 2. S1 is lost before it records the second one; S2 recorded it.
+    @Test func secondTableThatWasJustCreated() {
+        var cluster = ScriptedCluster(partitions: 1, autostart: 2)
+        for _ in 1...2 {
+            for number in Int32(1)...2 {
+                cluster.storage(number, nid: NID(.storage, number))
+                empty(&cluster, "S\(number)")
+            }
+            #expect(cluster.core.clusterState == .verifying)
+            for name in ["S2", "S1"] { _ = cluster.cut(name) }
+        }
+        #expect(cluster.core.table.ptid == nil)
+        cluster.storage(2, nid: NID(.storage, 2))
+        tell(&cluster, "S2", 2, rows([.upToDate]))
+        cluster.storage(1, nid: NID(.storage, 1))
+        empty(&cluster, "S1")
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.isConnected("S1"))
+    }
+
     /// Seed 1000774: a master that creates clusters by itself waits for as many storages as it would for a new one. The
     /// owner is one of them.
     @Test func masterThatStartsByItself() {
@@ -126,14 +148,19 @@ import Testing
         #expect(cluster.core.clusterState == .verifying)
     }
 
-    /// A cell that is out of date is filled in any case.
-    @Test func cellThatIsOutOfDate() {
+    /// The owner of a cell that is out of date has data, and comes back. The service does not wait for the answer of such a
+    /// storage; a reference one does not say before that it has no table.
+    @Test(arguments: [true, false])
+    func cellThatIsOutOfDate(saysSo: Bool) {
         var cluster = ScriptedCluster()
-        cluster.storage(2, nid: NID(.storage, 2))
+        let extra = saysSo ? Properties(["ptid": .integer(0)]) : Properties()
+        cluster.storage(2, nid: NID(.storage, 2), extra: extra)
         cluster.storage(1, nid: NID(.storage, 1))
         tell(&cluster, "S1", 5, rows([.upToDate, .outOfDate]))
-        empty(&cluster, "S2")
         #expect(cluster.core.clusterState == .verifying)
-        #expect(cluster.isConnected("S2"))
+        #expect(cluster.isConnected("S2") != saysSo)
+        guard saysSo else { return }
+        #expect(cluster.storage(2, nid: NID(.storage, 2), extra: extra).contains("S2 < AcceptIdentification S3"))
+        #expect(cluster.core.registry[NID(.storage, 3)]?.state == .pending)
     }
 }

@@ -1,3 +1,4 @@
+import MessagePack
 import NEOProtocol
 import NEOTopology
 import OrderedCollections
@@ -267,6 +268,30 @@ import Testing
         returns("S2", with: ptid, rows([.outOfDate, .upToDate]), to: &cluster)
         #expect(cluster.core.clusterState == .verifying)
         #expect(cluster.tableText(2) == "OU")
+    }
+
+    /// Seed 4011482 of the simulation.
+    /// 1. The machines of S1 and S2 lose their power, and M1 does not notice: it leads, and only S2 is readable.
+    /// 2. M2 leads too; S1 gets readable, and locks a commit, which is acknowledged. All that was done is lost but the lock.
+    /// 3. S1 comes to M1, in service: it would record the older table, and drop the lock, before it comes back as readable.
+    @Test func storageThatServedUnderAnotherMaster() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        _ = cluster.cut("S1")
+        let ptid = Int64(cluster.core.table.ptid ?? 0)
+        func extra(_ ptid: Int64) -> Properties { Properties(["ptid": .integer(ptid)]) }
+        #expect(
+            cluster.storage(1, nid: NID(.storage, 1), extra: extra(ptid + 3)) == [
+                "S1 < Error NOT_READY S1 has partition table \(ptid + 3), and this master \(ptid): another master led",
+                "S1 closed",
+            ]
+        )
+        // Who has no cell has nothing to give up.
+        #expect(
+            cluster.storage(3, nid: NID(.storage, 3), extra: extra(ptid + 3)).contains("S3 < AcceptIdentification S3")
+        )
+        // S2 is noticed to be lost: all begins with the newest table.
+        _ = cluster.cut("S2")
+        #expect(cluster.storage(1, nid: NID(.storage, 1), extra: extra(ptid + 3)).contains("S1 < AskRecovery"))
     }
 
     /// Seed 30741 of the simulation with packs.

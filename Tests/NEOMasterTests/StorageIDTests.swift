@@ -57,6 +57,40 @@ import Testing
         #expect(cluster.isConnected("S9"))
     }
 
+    /// Seed 3000716 of the simulation.
+    /// 1. While the cluster is created, one candidate gives S2 to a storage, the other one to another; the first storage is
+    /// refused, and stops. 2. S2 is lost. 3. The first storage comes, with the id on its disk, and without a table: with the
+    /// cells of S2, it would keep S2 out for ever.
+    @Test func idOfAnotherCandidate() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        _ = cluster.cut("S2")
+        let lines = cluster.storage(9, nid: NID(.storage, 2), extra: Properties(["ptid": .integer(0)]))
+        #expect(lines.contains("S9 < AcceptIdentification S3"))
+        #expect(cluster.core.registry[NID(.storage, 3)]?.state == .pending)
+        let owner = cluster.storage(2, nid: NID(.storage, 2), extra: Properties(["ptid": .integer(1)]))
+        #expect(owner.contains("S2 < AcceptIdentification S2"))
+        #expect(cluster.core.registry[NID(.storage, 2)]?.state == .running)
+    }
+
+    /// Seed 4020178 of the simulation: the machine of a storage loses its power while the cluster is created, and nobody
+    /// notices before it is back.
+    @Test func ownerThatDidNotRecordTheTable() {
+        var cluster = ScriptedCluster(replicas: 1, autostart: 2)
+        for number in Int32(1)...2 {
+            cluster.storage(number)
+            cluster.answer("S\(number)", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
+        }
+        #expect(cluster.core.clusterState == .verifying)
+        _ = cluster.accept("again")
+        let request = cluster.identification(
+            .storage,
+            nid: NID(.storage, 2),
+            port: 20_002,
+            extra: Properties(["ptid": .integer(0)])
+        )
+        #expect(cluster.send("again", request).contains("again < AcceptIdentification S2"))
+    }
+
     /// Two databases with one id, a copy of another storage for example: the second one is refused, by name.
     @Test func idThatIsThereTwice() {
         var cluster = ScriptedCluster.running()

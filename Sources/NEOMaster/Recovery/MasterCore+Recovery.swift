@@ -23,7 +23,10 @@ extension MasterCore {
         for node in registry.identified {
             guard let connection = node.connection else { continue }
             connections.notify(connection, NotifyClusterInformation(state: .recovering), &context)
-            if node.type == .storage { askRecovery(node, &context) }
+            if node.type == .storage {
+                registry.update(node.key) { $0.recordedPTID = nil }
+                askRecovery(node, &context)
+            }
         }
         planConnections(&context)
     }
@@ -271,6 +274,7 @@ extension MasterCore {
         if recovery.highestPTID > 0 { table.advance(beyond: recovery.highestPTID) }
         recovery.saw(ptid: table.ptid ?? 0)
         records.begin(with: table.ptid ?? 0)
+        recovery.createdPTID = table.ptid
         members = Set(created.map(\.nid))
         context.log(
             .info,

@@ -60,6 +60,8 @@ struct Recovery: Hashable, Sendable {
     private(set) var highestPTID = 0
     /// Whether the service began under this master: since then it has seen all the PTIDs that were given.
     var hasServed = false
+    /// The last table that this master made, as long as it leads.
+    var createdPTID: Int?
     /// What the operator was last told about the wait.
     var lastMessage = ""
 
@@ -90,6 +92,7 @@ struct Recovery: Hashable, Sendable {
         permission = .complete
         highestPTID = 0
         hasServed = false
+        createdPTID = nil
     }
 
     /// Forgets the answers of an earlier recovery.

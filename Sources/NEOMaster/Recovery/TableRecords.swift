@@ -23,6 +23,9 @@ struct TableRecords: Hashable, Sendable {
         recorded[nid] = max(recorded[nid] ?? 0, ptid)
     }
 
+    /// Whether a storage is known to have a table.
+    func hasTable(_ nid: NID) -> Bool { recorded[nid] != nil }
+
     /// A storage told which table it has: a newer one that it may have had is lost.
     mutating func reported(_ ptid: Int?, by nid: NID) { recorded[nid] = ptid }
 

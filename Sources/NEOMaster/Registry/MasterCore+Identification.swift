@@ -16,6 +16,7 @@ extension MasterCore {
         }
         if request.type == .storage {
             registry.saw([request.nid, RegisteredNode.lastNID(request.extra)].compactMap(\.self))
+            if isImpostor(request) { request.nid = nil }
         }
         if let requested = request.address, requested == address {
             return refuse(source, "address conflict", &context)
@@ -130,6 +131,17 @@ extension MasterCore {
                     }
                     return .down
                 }
+                if let nid = request.nid, table.nids.contains(nid),
+                    let ptid = RegisteredNode.recordedPTID(request.extra),
+                    let own = table.ptid, ptid > own
+                {
+                    // Another master leads, or led, and this one did not notice. The storage would give up what it has: the
+                    // locks of commits that were decided, for example.
+                    let text = "\(nid) has partition table \(ptid), and this master \(own): another master led"
+                    context.log(.warning, text)
+                    refuseNotReady(source, because: text, &context)
+                    return nil
+                }
                 // Only those that have a place in the table take part without being added (`§18.4`).
                 guard case .known(let key) = designation, let nid = registry[key]?.node.nid, nid == request.nid,
                     members.contains(nid)
@@ -207,6 +219,16 @@ extension MasterCore {
 
     // MARK: Storages without a table
 
+    /// Whether a storage says that it has no table, and comes with the id of one that has cells, or had a table: the id is that
+    /// of another one. In RECOVERING it is asked later, once the table is known (``rejectImpostors(_:)``). A reference storage
+    /// says nothing.
+    private func isImpostor(_ request: RequestIdentification) -> Bool {
+        guard let nid = request.nid, RegisteredNode.recordedPTID(request.extra) == 0 else { return false }
+        if records.hasTable(nid) { return true }
+        // The one to whom this master gave the id may have been lost before it recorded a table.
+        return clusterState != .recovering && table.nids.contains(nid) && registry[nid]?.node.address != request.address
+    }
+
     /// Whoever comes with an id has it from a partition table, or from another master; a storage that has no table must
     /// not keep it from its owner (`spec/master.md §18.4`).
     private mutating func makeWay(for request: RequestIdentification, _ context: inout Context) {
@@ -223,13 +245,17 @@ extension MasterCore {
     /// cells to, and that is not greater than all those that its storages heard of, may be that of one that was dropped.
     mutating func rejectImpostors(_ context: inout Context) {
         guard recovery.isLoaded, let ptid = table.ptid else { return }
-        let (named, readable) = (table.nids, table.readableNIDs)
+        // Another table than 1 is the first one if this master made one before that nobody recorded.
+        let isFirst = ptid == 1 || ptid == recovery.createdPTID
+        let named = table.nids
         let highest = named.union(registry.identified(.storage).flatMap(idsNamed)).max()
         for node in registry.identified(.storage) {
-            guard let nid = node.node.nid, recovery.isWithoutTable(nid) else { continue }
+            guard let nid = node.node.nid,
+                recovery.isWithoutTable(nid) || recovery.ptid(of: nid) == nil && node.recordedPTID == 0
+            else { continue }
             let isOfAnother =
                 named.contains(nid)
-                ? !node.hasOwnID || ptid > 1 && readable.contains(nid)
+                ? !node.hasOwnID || !isFirst
                 : registry.hasGreaterNIDs && highest.map { nid <= $0 } ?? false
             if isOfAnother { rejectID(of: node, &context) }
         }

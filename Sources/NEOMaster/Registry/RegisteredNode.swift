@@ -20,6 +20,9 @@ struct RegisteredNode: Hashable, Sendable {
     var connection: ConnectionID?
     /// The node came with its id: it was not given by this master.
     var hasOwnID = false
+    /// The table that a storage said that it had when it identified, 0 if none; nil once the service may have begun since, or
+    /// if it said nothing.
+    var recordedPTID: Int?
     /// The greatest id of a storage that this storage heard of.
     var lastNID: NID?
     /// Path of the device of a storage, for the topology.
@@ -40,6 +43,7 @@ struct RegisteredNode: Hashable, Sendable {
         switch type {
         case .storage:
             lastNID = Self.lastNID(extra)
+            recordedPTID = Self.recordedPTID(extra)
             devicePath = (extra["devpath"]?.array ?? []).compactMap(\.octets)
         case .client:
             backupCluster = extra["backup"]?.octets
@@ -50,6 +54,9 @@ struct RegisteredNode: Hashable, Sendable {
             break
         }
     }
+
+    /// The PTID that a storage says that it recorded, 0 if none.
+    static func recordedPTID(_ extra: Properties) -> Int? { extra["ptid"]?.integer.flatMap { Int(exactly: $0) } }
 
     static func lastNID(_ extra: Properties) -> NID? {
         guard let number = extra["last_nid"]?.integer.flatMap({ Int32(exactly: $0) }) else { return nil }

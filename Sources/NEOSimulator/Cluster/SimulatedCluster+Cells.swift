@@ -57,6 +57,8 @@ extension SimulatedCluster {
         disks[index].interrupt(.processKilled)
     }
 
+    func hasDatabase(_ nid: NID) -> Bool { disks.indices.contains { self.nid(ofDisk: $0) == nid } }
+
     func nid(ofDisk index: Int) -> NID? { try? disks[index].makeInspector().configuration().nid }
 }
 

@@ -179,8 +179,9 @@ final class Administration {
             }
             let pending = picture.nids(.pending)
             if !pending.isEmpty { return desk.ask(AddPendingNodes(nids: pending)) { _ in again() } }
-            // What is left of storages that were erased and got another id: nobody will come back with these.
-            if let gone = picture.nids(.down, .unknown).first(where: { picture.cellCount($0) == 0 }) {
+            // What is left of storages that were erased, or lost their id before they had data: nobody will come back with it.
+            let isGone = { [cluster] (nid: NID) in picture.cellCount(nid) == 0 || !cluster.hasDatabase(nid) }
+            if let gone = picture.nids(.down, .unknown).first(where: isGone) {
                 return desk.ask(SetNodeState(nid: gone, state: .unknown)) { _ in again() }
             }
             desk.ask(TweakPartitionTable(dryRun: false, excluded: [])) { [self] outcome in

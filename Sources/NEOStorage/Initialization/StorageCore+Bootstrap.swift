@@ -20,10 +20,11 @@ extension StorageCore {
     /// Whether this node only asks for an id for a copied database.
     var isCopy: Bool { !configuration.copiedPartitions.isEmpty }
 
-    mutating func identify(_ id: ConnectionID, _ context: inout Context) {
+    mutating func identify(_ id: ConnectionID, _ context: inout Context) throws {
         var properties: OrderedDictionary<String, MessagePackValue> = [
             "devpath": .array(configuration.topologyPath.map { .text($0) }),
             "new_nid": .array(configuration.copiedPartitions.map { .integer(Int64($0)) }),
+            "ptid": .integer(Int64(try reader.configuration().ptid ?? 0)),
         ]
         if let lastNID { properties["last_nid"] = .integer(Int64(lastNID.rawValue)) }
         let request = RequestIdentification(
