@@ -144,11 +144,13 @@ def test_nothing_is_left_of_closed_clients(shared_cluster, tmp_path):
         if closes:
             storage.close()
     use(0, True)
+    # What earlier tests left may go at any time.
+    gc.collect()
     before = descriptors(), threads()
     for number in range(20):
         use(number, closes=number % 4 > 1)
     gc.collect()
-    eventually(lambda: (descriptors(), threads()) == before)
+    eventually(lambda: descriptors() <= before[0] and threads() <= before[1])
 
 
 def test_nothing_is_left_of_lost_connections(client):
