@@ -2,13 +2,16 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +82,14 @@ class Node:
     @property
     def is_running(self):
         return self.process is not None and self.process.poll() is None
+
+    def recorded_ptid(self):
+        """The number of the partition table in the database; 0 if the storage has no cell, or none yet."""
+        with closing(sqlite3.connect(f'file:{self.database}?mode=ro', uri=True)) as database:
+            row = database.execute(
+                "SELECT value FROM config WHERE name = 'ptid' AND EXISTS (SELECT 1 FROM pt WHERE nid ="
+                " (SELECT CAST(value AS INTEGER) FROM config WHERE name = 'nid'))").fetchone()
+        return int(row[0]) if row else 0
 
     def arguments(self):
         return [
@@ -172,8 +183,18 @@ class Cluster:
             time.sleep(0.05)
 
     def wait_up_to_date(self, timeout=60):
-        """Until no cell is out of date, feeding another one, or corrupted."""
-        return self.wait_cells(lambda cells, states: states <= {'U', '.'}, timeout)
+        """Until no cell is out of date, feeding another one, or corrupted, and all storages with cells recorded that.
+
+        The master knows it a moment before. Without a storage that does not know by which cells it is replaced, the cluster
+        does not go on: that one could start alone later, with an older table.
+        """
+        cells = self.wait_cells(lambda cells, states: states <= {'U', '.'}, timeout)
+        ptid = re.search(r'last_ptid = (\d+)', self.control('print', 'ids').stdout)
+        deadline = time.monotonic() + timeout
+        while ptid and any(node.is_running and 0 < node.recorded_ptid() < int(ptid[1]) for node in self.storage_nodes):
+            assert time.monotonic() < deadline, f'a storage did not record the partition table {ptid[1]}'
+            time.sleep(0.05)
+        return cells
 
     def state(self):
         try:
