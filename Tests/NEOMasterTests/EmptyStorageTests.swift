@@ -153,6 +153,7 @@ import Testing
     @Test(arguments: [true, false])
     func cellThatIsOutOfDate(saysSo: Bool) {
         var cluster = ScriptedCluster()
+        cluster.admin()
         let extra = saysSo ? Properties(["ptid": .integer(0)]) : Properties()
         cluster.storage(2, nid: NID(.storage, 2), extra: extra)
         cluster.storage(1, nid: NID(.storage, 1))
@@ -160,6 +161,21 @@ import Testing
         #expect(cluster.core.clusterState == .verifying)
         #expect(cluster.isConnected("S2") != saysSo)
         guard saysSo else { return }
+        // Seed 4031849: admins took the next node at the address for S2, and operators did not see that S2 is down.
+        #expect(cluster.core.registry[NID(.storage, 2)]?.node.address == nil)
+        guard
+            case .notifyNodeInformation(let told)? = cluster.sent["A1"]?.last(where: { frame in
+                if case .notifyNodeInformation(let information) = frame.packet {
+                    information.nodes.contains { $0.nid == NID(.storage, 2) }
+                } else {
+                    false
+                }
+            })?.packet
+        else {
+            Issue.record("the admin is not told")
+            return
+        }
+        #expect(told.nodes.map(\.address) == [nil])
         #expect(cluster.storage(2, nid: NID(.storage, 2), extra: extra).contains("S2 < AcceptIdentification S3"))
         #expect(cluster.core.registry[NID(.storage, 3)]?.state == .pending)
     }

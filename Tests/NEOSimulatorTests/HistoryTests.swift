@@ -40,6 +40,8 @@ import Testing
             4_020_178,
             // A storage joined a master that did not notice that another one led, and dropped a lock.
             4_011_482,
+            // A removal was undone, and its storage erased; admins took a storage for another one at its address.
+            4_031_186, 4_031_849,
             // While there were two primaries, a storage recorded an older table than it had.
             4_003_772,
         ] as [UInt64]

@@ -273,5 +273,7 @@ extension MasterCore {
         recovery.addImpostor(address)
         disconnect(connection, "it has no partition table, and the id of another storage", &context)
         registry.update(node.key) { $0.node.address = nil }
+        // Whoever is told next of a node at this address would take it for this one.
+        tell([node.key], &context)
     }
 }

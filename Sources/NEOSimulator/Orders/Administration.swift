@@ -153,7 +153,10 @@ final class Administration {
     /// Drops a node. Who is told that it is gone for good may erase its database, or use it again as it is.
     private func drop(_ nid: NID, then handler: @escaping (SimulatedOperator.Outcome) -> Void) {
         desk.ask(SetNodeState(nid: nid, state: .unknown)) { [self] outcome in
-            if case .message(let message) = outcome, message.code == .ack, world.happens(onceIn: 2) {
+            // Nobody recorded what is merely acknowledged, out of service for example.
+            let isForGood =
+                if case .message(let message) = outcome { message.message == "node permanently removed" } else { false }
+            if isForGood, world.happens(onceIn: 2) {
                 cluster.reset(nid)
             }
             handler(outcome)
@@ -173,15 +176,24 @@ final class Administration {
         }
         guard desk.isUp, !desk.isWaiting else { return again() }
         look { [self] picture in
-            guard let picture, picture.state == .running else { return again() }
+            // What is left of storages that were erased, or lost their id before they had data: nobody will come back with it,
+            // and a cluster that recovers waits for it.
+            let isGone = { [cluster] (nid: NID) in
+                picture.map { $0.cellCount(nid) == 0 && $0.state == .running } ?? false || !cluster.hasDatabase(nid)
+            }
+            let gone = picture?.nids(.down, .unknown).first(where: isGone)
+            guard let picture, picture.state == .running || picture.state == .recovering && gone != nil else {
+                return again()
+            }
+            if picture.state == .recovering, let gone {
+                return desk.ask(SetNodeState(nid: gone, state: .unknown)) { _ in again() }
+            }
             if picture.replicas != replicas {
                 return desk.ask(SetNumReplicas(replicas: replicas)) { _ in again() }
             }
             let pending = picture.nids(.pending)
             if !pending.isEmpty { return desk.ask(AddPendingNodes(nids: pending)) { _ in again() } }
-            // What is left of storages that were erased, or lost their id before they had data: nobody will come back with it.
-            let isGone = { [cluster] (nid: NID) in picture.cellCount(nid) == 0 || !cluster.hasDatabase(nid) }
-            if let gone = picture.nids(.down, .unknown).first(where: isGone) {
+            if let gone {
                 return desk.ask(SetNodeState(nid: gone, state: .unknown)) { _ in again() }
             }
             desk.ask(TweakPartitionTable(dryRun: false, excluded: [])) { [self] outcome in
