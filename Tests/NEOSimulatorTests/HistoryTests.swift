@@ -69,11 +69,11 @@ import Testing
         #expect(seed != nil, "no history of 200 shows \(defect.rawValue)")
     }
 
-    /// Other ones in each run, half of them with an operator. A seed that fails is printed: `neo sim --seed N` replays it.
+    /// Other ones for each commit, half of them with an operator. A seed that fails is printed: `neo sim --seed N` replays it.
     @Test(arguments: freshSeeds)
     func fresh(seed: UInt64) { check(seed) }
 
-    /// From `NEO_SIMULATION_SEED`, or from the time.
+    /// From `NEO_SIMULATION_SEED`, which `scripts/test` makes of the commit, or from the time.
     private static let freshSeeds: [UInt64] = {
         let first = ProcessInfo.processInfo.environment["NEO_SIMULATION_SEED"].flatMap { UInt64($0) }
         let base = first ?? UInt64(Date().timeIntervalSince1970) % 1_000_000_000
