@@ -160,7 +160,7 @@ class Cluster:
         self.wait_running(timeout)
         return self
 
-    def control(self, *words, timeout=10):
+    def control(self, *words, timeout=30):
         """What `neoctl` prints."""
         command = [program(), 'ctl', '--address', f'127.0.0.1:{self.admin_node.port}', *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
