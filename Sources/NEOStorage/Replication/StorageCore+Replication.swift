@@ -31,6 +31,12 @@ extension StorageCore {
             return
         }
         replicator.answered(partitions, request: request, answer)
+        // All that has not ended is in the list. What a client told this node before the master counted on it was committed
+        // without it, or aborted: it is fetched if need be, and nobody tells its end again.
+        let listed = Set(answer.ttids)
+        for ttid in transactions.ttids(where: { !$0.isLocked }) where ttid <= answer.lastTID && !listed.contains(ttid) {
+            try abort(ttid, &context)
+        }
         try replicateNext(&context)
     }
 

@@ -107,6 +107,23 @@ import Testing
         }
     }
 
+    /// Seed 4051382: the object stayed locked for ever.
+    @Test("What ended without this node, before the master listed what had not, leaves no lock")
+    func endedBefore() throws {
+        var scenario = try Scenario()
+        #expect(try scenario.store(1, on: 0x10, 0x18, scenario.a) == ["stored 0"])
+        try scenario.cluster.vote(0x18, [1], at: 2, scenario.a)
+        // This one began since.
+        #expect(try scenario.store(2, on: 0x10, 0x28, scenario.a).last == "stored 0")
+        try scenario.replicate()
+        #expect(scenario.cluster.hosts[1].core.transactions[TID(0x18)] == nil)
+        #expect(scenario.cluster.hosts[1].core.transactions[TID(0x28)] != nil)
+        #expect(try scenario.store(1, on: 0x20, 0x38, scenario.b) == ["stored nil"])
+        try scenario.cluster.run()
+        let unfinished = try scenario.database.makeReader().unfinishedTransactions()
+        #expect(!unfinished.contains { $0.ttid == TID(0x18) })
+    }
+
     @Test("What was voted keeps its record")
     func voted() throws {
         var scenario = try Scenario()

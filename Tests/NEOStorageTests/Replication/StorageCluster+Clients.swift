@@ -56,6 +56,13 @@ extension StorageCluster {
     /// Votes and locks a transaction, with metadata.
     mutating func lock(_ ttid: UInt64, at tid: UInt64, _ oids: [UInt64], at storage: Int, _ client: ConnectionID) throws
     {
+        try vote(ttid, oids, at: storage, client)
+        try tell(.askLockInformation(AskLockInformation(ttid: TID(ttid), tid: TID(tid), pack: false)), to: storage)
+        _ = hosts[storage - 1].take(client)
+    }
+
+    /// With metadata.
+    mutating func vote(_ ttid: UInt64, _ oids: [UInt64], at storage: Int, _ client: ConnectionID) throws {
         let vote = AskStoreTransaction(
             ttid: TID(ttid),
             user: ByteBuffer(),
@@ -65,8 +72,6 @@ extension StorageCluster {
             pack: nil
         )
         try hosts[storage - 1].send(vote.packet, on: client)
-        try tell(.askLockInformation(AskLockInformation(ttid: TID(ttid), tid: TID(tid), pack: false)), to: storage)
-        _ = hosts[storage - 1].take(client)
     }
 
     mutating func unlock(_ ttid: UInt64, at storage: Int) throws {
