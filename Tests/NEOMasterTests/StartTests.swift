@@ -225,6 +225,21 @@ import Testing
         #expect(cluster.tableText(2) == "UO")
     }
 
+    /// Seed 4056703 of the simulation.
+    /// 1. The service ends under this master, which would begin it again without the storages that can be replaced.
+    /// 2. Another master, which this one does not see, leads since: it made both storages readable, and serves with S2.
+    /// 3. S1 comes back here: two masters must not serve.
+    @Test func tableOfAMasterThatLeadsElsewhere() {
+        var cluster = ScriptedCluster.running(partitions: 1, replicas: 1)
+        _ = cluster.cut("S2")
+        _ = cluster.cut("S1")
+        #expect(cluster.core.clusterState == .recovering)
+        returns("S1", with: 7, rows([.upToDate, .upToDate]), to: &cluster)
+        #expect(cluster.core.clusterState == .recovering)
+        returns("S2", with: 7, rows([.upToDate, .upToDate]), to: &cluster)
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
     /// Seed 3001667 of the simulation.
     /// 1. S1 became readable with table 2, which S2 did not record; S2 is lost, and the service ends.
     /// 2. S2 is back with table 1; S1 is connected, and did not say yet what it has: the service begins with S2.

@@ -114,6 +114,10 @@ struct Recovery: Hashable, Sendable {
     mutating func answered(_ report: Report, by nid: NID) -> Action {
         awaited.remove(nid)
         reports[nid] = report
+        if permission == .partial, report.ptid ?? 0 > highestPTID {
+            // Another master gave this table since the service ended under this one. It may lead still, with what is not here.
+            permission = .complete
+        }
         saw(ptid: report.ptid ?? 0)
         guard let ptid = report.ptid, targetPTID <= ptid || isProvisional else { return .none }
         if ptid == targetPTID, !isProvisional {
