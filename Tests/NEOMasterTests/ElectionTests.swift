@@ -112,6 +112,20 @@ import Testing
         )
     }
 
+    /// Seed 4051512 of the simulation: the connection to the other one was dead, and nobody noticed. It was started again, and
+    /// leads; who leads does not look for others.
+    @Test func masterThatIsStoppedIsLookedFor() {
+        var cluster = start()
+        cluster.admin()
+        _ = cluster.accept("M2")
+        let request = cluster.identification(.master, port: 10_001, timestamp: cluster.wallTime + 100)
+        #expect(cluster.send("M2", request).contains("M2 < AcceptIdentification M2"))
+        cluster.advance(seconds: 2)
+        let lines = cluster.send("A1", SetNodeState(nid: NID(.master, 2), state: .down))
+        #expect(lines.contains("M2 < NotifyNodeInformation M2 DOWN"))
+        #expect(lines.contains("connect 127.0.0.1:10001"))
+    }
+
     @Test func runningPrimaryIsNotDeposed() {
         var cluster = ScriptedCluster.running()
         _ = cluster.accept("M2")

@@ -285,6 +285,54 @@ import Testing
         #expect(cluster.tableText(2) == "OU")
     }
 
+    /// Seed 4055557 of the simulation.
+    /// 1. S2 is the only readable one, and others are absent: a new master moves on to a table that is far ahead.
+    /// 2. S1 comes before S2 recorded this table. All are lost; S1 alone would have it, if it was given to it.
+    /// 3. The next master begins without S1 once more, with a table that need not be beyond, and refuses S1 for ever.
+    @Test(arguments: [false, true])
+    func tableFarAheadIsRecordedWhereItIsNeeded(isPresent: Bool) {
+        var cluster = ScriptedCluster()
+        if isPresent { cluster.storage(1, nid: NID(.storage, 1)) }
+        if isPresent { cluster.answer("S1", AnswerRecovery(ptid: 7, backupTID: nil, truncateTID: nil)) }
+        returns("S2", with: 8, rows([.outOfDate, .upToDate, .outOfDate]), to: &cluster)
+        if !isPresent { cluster.storage(1, nid: NID(.storage, 1)) }
+        #expect(cluster.core.clusterState == .verifying)
+        let ptid = cluster.core.table.ptid ?? 0
+        func isTold(_ name: String) -> Bool {
+            cluster.sent[name, default: []].contains { frame in
+                if case .sendPartitionTable(let table) = frame.packet { table.ptid == ptid } else { false }
+            }
+        }
+        #expect(isTold("S2"))
+        #expect(ptid > 8 + 1 << 16)
+        cluster.answer("S2", AnswerLockedTransactions(transactions: [:]))
+        #expect(!isTold("S1"))
+        let lines = cluster.answer("S2", AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max))
+        #expect(isTold("S1"))
+        #expect(lines.last == "S1 < AskLastIDs")
+        cluster.answer("S1", AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max))
+        cluster.answer("S2", AnswerPackOrders(orders: []))
+        #expect(cluster.core.clusterState == .running)
+    }
+
+    /// The same, and S1 does not wait, or is given up.
+    @Test(arguments: [false, true])
+    func tableFarAheadAndAStorageThatIsLost(isRemoved: Bool) {
+        var cluster = ScriptedCluster()
+        cluster.admin()
+        cluster.storage(1, nid: NID(.storage, 1))
+        returns("S2", with: 8, rows([.outOfDate, .upToDate, .outOfDate]), to: &cluster)
+        cluster.answer("S2", AnswerLockedTransactions(transactions: [:]))
+        if isRemoved {
+            cluster.send("A1", SetNodeState(nid: NID(.storage, 1), state: .down))
+        } else {
+            _ = cluster.cut("S1")
+        }
+        cluster.answer("S2", AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max))
+        cluster.answer("S2", AnswerPackOrders(orders: []))
+        #expect(cluster.core.clusterState == .running)
+    }
+
     /// Seed 4011482 of the simulation.
     /// 1. The machines of S1 and S2 lose their power, and M1 does not notice: it leads, and only S2 is readable.
     /// 2. M2 leads too; S1 gets readable, and locks a commit, which is acknowledged. All that was done is lost but the lock.

@@ -44,6 +44,8 @@ import Testing
             4_031_186, 4_031_849,
             // While there were two primaries, a storage recorded an older table than it had.
             4_003_772,
+            // A storage had a newer table than the one that leads, and was refused; two masters led.
+            4_055_557, 4_051_512,
         ] as [UInt64]
     )
     func kept(seed: UInt64) { check(seed) }

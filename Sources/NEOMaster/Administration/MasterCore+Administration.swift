@@ -122,6 +122,8 @@ extension MasterCore {
                     connections.closeAfterFlush(connection, &context)
                     registry.update(node.key) { $0.connection = nil }
                 }
+                // The connection may have been dead, and another life of this master may lead.
+                planConnections(&context)
             }
         } else {
             setStorageState(command.state, node, command.nid, source, &context)

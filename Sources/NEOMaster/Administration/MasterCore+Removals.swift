@@ -6,7 +6,10 @@ import NEOTopology
 extension MasterCore {
     /// Those that have cells, without the storage itself, and are going to be told the next table.
     func witnesses(ofRemoving nid: NID) -> Set<NID> {
-        var witnesses = table.nids.filter { $0 != nid && registry.connection(of: $0) != nil }
+        var witnesses = table.nids.filter { other in
+            guard other != nid, let node = registry[other], node.connection != nil else { return false }
+            return !isHeldBack(node)
+        }
         if clusterState == .recovering {
             witnesses = witnesses.filter { recovery.ptid(of: $0) == table.ptid }
         }

@@ -217,6 +217,7 @@ extension MasterCore {
     private mutating func start(with candidates: [NID], _ context: inout Context) {
         let isLoaded = recovery.isLoaded && table.isFilled
         var changed: [NodeKey] = []
+        var isFarAhead = false
         for node in registry.identified(.storage) {
             guard let nid = node.node.nid else { continue }
             guard isLoaded ? members.contains(nid) : candidates.contains(nid) else { continue }
@@ -236,6 +237,7 @@ extension MasterCore {
                 // A newer table may exist at absent nodes, given by a master that is gone. Nothing was committed with it,
                 // since all that this one needs is here; it must not be taken later for the newer one of the two.
                 let gap = recovery.hasServed ? 0 : Int.random(in: Self.ptidGap, using: &context.random)
+                isFarAhead = gap > 0
                 table.advance(beyond: recovery.highestPTID + gap)
                 recovery.saw(ptid: table.ptid ?? 0)
                 context.log(.info, "without absent nodes: partition table \(table.ptid ?? 0), \(describeCells())")
@@ -254,7 +256,7 @@ extension MasterCore {
             }
         }
         recovery.hasServed = true
-        enterVerification(&context)
+        enterVerification(isFarAhead: isFarAhead, &context)
     }
 
     /// More changes than a storage can have missed while it ran.

@@ -79,7 +79,7 @@ extension MasterCore {
         case .storage:
             if clusterState == .recovering {
                 askRecovery(node, &context)
-            } else {
+            } else if !isHeldBack(node) {
                 connections.notify(connection, fullTable, &context)
                 if clusterState == .running, node.state == .running { startOperation(node, &context) }
             }

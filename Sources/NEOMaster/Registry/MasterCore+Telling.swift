@@ -58,7 +58,7 @@ extension MasterCore {
         recovery.saw(ptid: ptid)
         let notification = NotifyPartitionChanges(ptid: ptid, replicas: table.replicas, cells: changes)
         for node in registry.all {
-            guard let connection = node.connection, node.type != .master else { continue }
+            guard let connection = node.connection, node.type != .master, !isHeldBack(node) else { continue }
             // In RECOVERING, a storage that has another table must not be given changes (`spec/master.md §18.3`).
             if clusterState == .recovering {
                 guard node.type != .client else { continue }

@@ -5,18 +5,20 @@ import OrderedCollections
 
 /// VERIFYING: interrupted commits are finished or dropped, then the last ids are read (`spec/master.md §6`).
 extension MasterCore {
-    mutating func enterVerification(_ context: inout Context) {
+    /// - Parameter isFarAhead: whether the PTID was moved on by more than changes of the table do.
+    mutating func enterVerification(isFarAhead: Bool, _ context: inout Context) {
         clusterState = .verifying
+        verification = Verification()
+        verification.holdsTableBack = isFarAhead
         context.log(.info, "the cluster is VERIFYING")
         for node in registry.identified {
             guard let connection = node.connection else { continue }
             connections.notify(connection, NotifyClusterInformation(state: .verifying), &context)
-            if node.type == .storage { connections.notify(connection, fullTable, &context) }
+            if node.type == .storage, !isHeldBack(node) { connections.notify(connection, fullTable, &context) }
         }
         transactions = TransactionTable(after: transactions)
         delayed = []
         packs = PackOrders()
-        verification = Verification()
         let nids = identifiedReadable
         verification.begin(.lockedTransactions, awaiting: nids)
         for nid in nids {
@@ -24,6 +26,14 @@ extension MasterCore {
             connections.ask(connection, AskLockedTransactions(), then: .lockedTransactions(period: period), &context)
         }
         if nids.isEmpty { decideInterrupted(&context) }
+    }
+
+    /// Whether a storage is given the table later: see ``Verification/holdsTableBack``. Those without a cell do not matter: their
+    /// tables give way.
+    func isHeldBack(_ node: RegisteredNode) -> Bool {
+        guard clusterState == .verifying, verification.holdsTableBack, node.type == .storage, let nid = node.node.nid
+        else { return false }
+        return table.nids.contains(nid) && !table.readableNIDs.contains(nid)
     }
 
     /// The identified storages that have a readable cell.
@@ -66,7 +76,7 @@ extension MasterCore {
             connections.ask(connection, AskFinalTID(ttid: ttid), then: .finalTID(ttid, period: period), &context)
         case .none:
             validate(&context)
-            askLastIDs(&context)
+            askLastIDs(of: registry.identified(.storage).filter { !isHeldBack($0) }, &context)
         }
     }
 
@@ -97,15 +107,24 @@ extension MasterCore {
         }
     }
 
-    private mutating func askLastIDs(_ context: inout Context) {
-        let storages = registry.identified(.storage)
+    private mutating func askLastIDs(of storages: [RegisteredNode], _ context: inout Context) {
         verification.begin(.lastIDs, awaiting: storages.compactMap(\.node.nid))
         verification.ptid = table.ptid
         for node in storages {
             guard let connection = node.connection else { continue }
             connections.ask(connection, AskLastIDs(), then: .lastIDs(period: period), &context)
         }
-        if storages.isEmpty { askPackOrders(&context) }
+        if storages.isEmpty { lastIDsAreKnown(&context) }
+    }
+
+    private mutating func lastIDsAreKnown(_ context: inout Context) {
+        let late = registry.identified(.storage).filter(isHeldBack)
+        verification.holdsTableBack = false
+        guard !late.isEmpty else { return askPackOrders(&context) }
+        for node in late {
+            if let connection = node.connection { connections.notify(connection, fullTable, &context) }
+        }
+        askLastIDs(of: late, &context)
     }
 
     mutating func lastIDsAnswered(
@@ -122,7 +141,7 @@ extension MasterCore {
         // It was given the table before the question, and answers once that is on its disk.
         if let ptid = verification.ptid { records.recorded(ptid, at: nid) }
         verification.add(answer)
-        if verification.answered(nid) { askPackOrders(&context) }
+        if verification.answered(nid) { lastIDsAreKnown(&context) }
     }
 
     /// About 15 ms.
@@ -171,7 +190,7 @@ extension MasterCore {
         switch verification.step {
         case .lockedTransactions: decideInterrupted(&context)
         case .finalTIDs: askNextFinalTID(&context)
-        case .lastIDs: askPackOrders(&context)
+        case .lastIDs: lastIDsAreKnown(&context)
         case .packOrders: enterService(&context)
         case .done: break
         }

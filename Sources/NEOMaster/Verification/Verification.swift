@@ -21,6 +21,9 @@ struct Verification: Hashable, Sendable {
     /// Of the table that storages had when they were asked for their last ids.
     var ptid: Int?
     private(set) var awaited: Set<NID> = []
+    /// Storages without a readable cell are given the table once those with one recorded it. Else they could be the only ones to
+    /// have it, and a master that begins without them later does not know how far its own must be beyond.
+    var holdsTableBack = false
     /// The nodes that voted each interrupted transaction.
     private var voted: OrderedDictionary<TTID, [NID]> = [:]
     /// Those whose commit was decided.
