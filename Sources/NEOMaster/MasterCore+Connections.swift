@@ -177,7 +177,6 @@ extension MasterCore {
         delayed.removeAll { $0.source.connection == id }
         packs.forget(id)
         transactions.forgetWaiters(id)
-        removals.removeAll { $0.source.connection == id }
         guard let node = registry[id] else { return electionConnectionLost(id, reason ?? "", &context) }
         if let reason { context.log(.info, "\(node) left: \(reason)") }
         registry.update(node.key) { $0.connection = nil }

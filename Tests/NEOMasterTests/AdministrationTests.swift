@@ -97,6 +97,29 @@ import Testing
         )
     }
 
+    /// A storage that comes back while its removal is not recorded must not be told to erase itself, whether the operator
+    /// who asked for the removal is still there or not.
+    @Test(arguments: [true, false])
+    func removalThatIsNotRecordedYet(operatorStays: Bool) {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.admin()
+        let nid = NID(.storage, 2)
+        cluster.send("A1", SetNodeState(nid: nid, state: .down))
+        cluster.send("A1", SetNodeState(nid: nid, state: .unknown))
+        if !operatorStays {
+            _ = cluster.cut("A1")
+            cluster.admin()
+        }
+        cluster.storage(2, nid: nid)
+        let refusal = "A1 < Error DENIED no storage recorded yet that S2 is removed: ask again"
+        #expect(cluster.send("A1", SetNodeState(nid: nid, state: .unknown)) == [refusal])
+        #expect(cluster.isConnected("S2"))
+        cluster.answer("S1", Pong())
+        let lines = cluster.send("A1", SetNodeState(nid: nid, state: .unknown))
+        #expect(lines.contains("A1 < Error ACK state changed"))
+        #expect(lines.contains("S2 < NotifyNodeInformation S2 UNKNOWN"))
+    }
+
     /// Nobody is left who could record it.
     @Test func removalWithoutWitness() {
         var cluster = ScriptedCluster()

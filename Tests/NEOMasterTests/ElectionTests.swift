@@ -133,4 +133,18 @@ import Testing
         #expect(lines.contains("M2 < AcceptIdentification M2"))
         #expect(cluster.core.clusterState == .running)
     }
+
+    /// The end of its old connection is not noticed yet. As long as it is refused, both masters may lead.
+    @Test(arguments: [nil, NID(.master, 1), NID(.master, 7)])
+    func masterThatComesBack(nid: NID?) {
+        var cluster = ScriptedCluster.running()
+        _ = cluster.accept("M2")
+        cluster.send("M2", cluster.identification(.master, port: 10_001, timestamp: 1))
+        _ = cluster.accept("M2b")
+        let lines = cluster.send("M2b", cluster.identification(.master, nid: nid, port: 10_001, timestamp: 1))
+        #expect(lines.contains("M2 closed"))
+        #expect(lines.contains { $0.hasPrefix("M2b < AcceptIdentification") })
+        #expect(cluster.core.registry.identified(.master).count == 1)
+        #expect(cluster.core.clusterState == .running)
+    }
 }

@@ -240,6 +240,37 @@ import Testing
         #expect(cluster.core.clusterState == .verifying)
     }
 
+    /// 1. Another master leads, and does not see this one, to which all its storages come. Nothing changed in the table.
+    /// 2. One of them goes back to it, which must see that another master led since.
+    @Test(arguments: [false, true])
+    func takeOverIsRecorded(isAlone: Bool) {
+        var cluster = ScriptedCluster(replicas: 1, masters: isAlone ? [] : [ElectionTests.other])
+        let table = rows([.upToDate, .upToDate])
+        returns("S1", with: 7, table, to: &cluster)
+        #expect(cluster.core.clusterState == .recovering)
+        returns("S2", with: 7, table, to: &cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.tableText(2) == "UU")
+        let ptid = cluster.core.table.ptid ?? 0
+        guard case .sendPartitionTable(let told)? = cluster.sent["S1"]?.suffix(2).first?.packet else {
+            Issue.record("no table")
+            return
+        }
+        #expect(told.ptid == ptid)
+        // Only where masters can take over from each other.
+        guard !isAlone else { return #expect(ptid == 7) }
+        #expect(ptid > 7 + 1 << 16)
+        // Without one that did not record it, the service does not begin, and the table stays.
+        _ = cluster.cut("S2")
+        #expect(cluster.core.clusterState == .recovering)
+        cluster.answer("S1", AnswerRecovery(ptid: ptid, backupTID: nil, truncateTID: nil))
+        cluster.answer("S1", AnswerPartitionTable(ptid: ptid, replicas: 1, rows: table))
+        #expect(cluster.core.clusterState == .recovering)
+        returns("S2", with: 7, table, to: &cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.core.table.ptid == ptid)
+    }
+
     /// Seed 3001667 of the simulation.
     /// 1. S1 became readable with table 2, which S2 did not record; S2 is lost, and the service ends.
     /// 2. S2 is back with table 1; S1 is connected, and did not say yet what it has: the service begins with S2.

@@ -140,6 +140,10 @@ extension MasterCore {
         if state == .unknown, node.state == .running {
             return deny(source, "a running node must be stopped before removal", &context)
         }
+        // It would erase itself, and with the table of before the cluster would wait for it.
+        if state == .unknown, removals.contains(where: { $0.nid == nid }) {
+            return deny(source, "no storage recorded yet that \(nid) is removed: ask again", &context)
+        }
         // Before the table is known, nobody knows whether the node has the only copies (`§18.3`).
         if state == .unknown, clusterState == .recovering, !recovery.isLoaded {
             let isUncertain = registry.identified(.storage).contains { storage in

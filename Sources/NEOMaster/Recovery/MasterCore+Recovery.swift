@@ -233,14 +233,19 @@ extension MasterCore {
             // A storage that is here may still have to tell that it has a newer table.
             let isComplete = table.nids.allSatisfy(isOwner) && recovery.targetPTID == recovery.highestPTID
             let changes = table.outdate(isRunning: isOwner)
-            if !isComplete {
+            // Another master may have led with this table, and not have noticed yet that it does not any more: it must not
+            // begin the service again with one of the storages alone. The verification ends only when all those that are
+            // readable have recorded the new table.
+            let takesOver = !recovery.hasServed && registry.all(of: .master).count > 1
+            if !isComplete || takesOver {
                 // A newer table may exist at absent nodes, given by a master that is gone. Nothing was committed with it,
                 // since all that this one needs is here; it must not be taken later for the newer one of the two.
                 let gap = recovery.hasServed ? 0 : Int.random(in: Self.ptidGap, using: &context.random)
                 isFarAhead = gap > 0
                 table.advance(beyond: recovery.highestPTID + gap)
                 recovery.saw(ptid: table.ptid ?? 0)
-                context.log(.info, "without absent nodes: partition table \(table.ptid ?? 0), \(describeCells())")
+                let reason = isComplete ? "under a new master" : "without absent nodes"
+                context.log(.info, "\(reason): partition table \(table.ptid ?? 0), \(describeCells())")
                 let notification = NotifyPartitionChanges(
                     ptid: table.ptid ?? 0,
                     replicas: table.replicas,

@@ -32,8 +32,9 @@ extension NodeRegistry {
                 return .refused("the address is that of \(byAddress)")
             }
             if byAddress.isIdentified {
-                // The address of a process is only taken by another one once it is over.
-                let isSame = byNID?.key == byAddress.key
+                // The address of a process is only taken by another one once it is over. A master may come without the id that
+                // it had here, having led since, or been restarted; masters that do not see each other both lead.
+                let isSame = byNID?.key == byAddress.key || request.type == .master
                 return isSame ? .reconnected(byAddress.key) : .refused("already connected")
             }
             if byNID?.key == byAddress.key { return .known(byAddress.key) }
