@@ -57,4 +57,25 @@ import Testing
         #expect(error.message.hasPrefix("connection to primary master node closed: "))
         #expect(error.message.contains("127.0.0.1:1: "), Comment(rawValue: error.message))
     }
+
+    /// Seed 4062038 of the simulation: all the nodes were filled, or gave up their cells, while stores were on their way; none
+    /// looked for conflicts, and a change of another transaction was overwritten.
+    @Test(arguments: [[true, true], [true, false], [false, true], [false, false]])
+    func someNodeLooksForConflicts(isLockless: [Bool]) throws {
+        let data = ByteBuffer(string: "data")
+        var (cluster, id, stores) = ScriptedCluster.withStore(OID(1), data)
+        for (store, isLockless) in zip(stores, isLockless) {
+            cluster.answer(store, AnswerStoreObject(conflict: isLockless ? .zero : nil))
+        }
+        let voting = cluster.call { $0.vote($1, id, &$2) }
+        for (sent, _) in cluster.takeAll(vote) { cluster.answer(sent, AnswerStoreTransaction()) }
+        if isLockless == [true, true] {
+            #expect(error(cluster.results[voting]) == .unavailable)
+        } else if case .voted? = cluster.results[voting] {
+            let finish = cluster.call { $0.finish($1, id, &$2) }
+            #expect(cluster.results[finish] == nil)
+        } else {
+            Issue.record("not voted: \(String(describing: cluster.results[voting]))")
+        }
+    }
 }

@@ -46,6 +46,8 @@ import Testing
             4_003_772,
             // A storage had a newer table than the one that leads, and was refused; two masters led.
             4_055_557, 4_051_512,
+            // No storage checked for conflicts.
+            4_062_038,
         ] as [UInt64]
     )
     func kept(seed: UInt64) { check(seed) }

@@ -48,22 +48,25 @@ extension ClientCore {
         advance(&transaction, &context)
     }
 
-    /// All votes are answered: decides whether the failed nodes can be done without (`§11.8` step 6).
+    /// All votes are answered: decides whether the failed nodes can be done without (`§11.8` step 6), and whether some node
+    /// looked for conflicts in each partition. Without a failure, this is missing if a cell was filled, and the one that looks
+    /// for conflicts until then was given up, while a store was on its way to it: none of those that were asked did.
     mutating func judge(_ operation: OperationID, _ transaction: inout Transaction, _ context: inout Context) {
         let failed = transaction.nodes.compactMap { nid, use -> NID? in
             if case .failed = use { nid } else { nil }
         }
-        guard !failed.isEmpty else { return voted(operation, &transaction) }
+        guard !failed.isEmpty || !transaction.lockless.isEmpty else { return voted(operation, &transaction) }
         guard let partitions, masterConnection == transaction.master else {
             transaction.failure = masterLost
             return advance(&transaction, &context)
         }
         for (partition, nids) in transaction.partitions {
-            // A node that did not look for conflicts cannot answer for the partition.
-            let isLocked = partitions.cells(of: partition).contains { cell in
-                nids.contains(cell.nid) && !failed.contains(cell.nid)
-                    && !(transaction.lockless[partition]?.contains(cell.nid) ?? false)
-            }
+            // A node that did not look for conflicts cannot answer for the partition. One that did, and gave up its cell since,
+            // left its locks to those that have the partition now; but only they are there when others are disconnected.
+            let locked = nids.subtracting(failed).subtracting(transaction.lockless[partition] ?? [])
+            let isLocked =
+                failed.isEmpty
+                ? !locked.isEmpty : partitions.cells(of: partition).contains { locked.contains($0.nid) }
             guard isLocked else {
                 transaction.failure = notLocked(partition)
                 return advance(&transaction, &context)
