@@ -271,6 +271,18 @@ import Testing
         #expect(cluster.core.table.ptid == ptid)
     }
 
+    /// Seed 4075380 of the simulation.
+    /// 1. The first table was recorded by S1 only; a new master begins with it, and with S2, which has none.
+    /// 2. It is lost before S2 recorded what it gave. S2 must still be known as an owner that did not record its table yet.
+    @Test func firstTableOfALostMasterStaysTheFirst() {
+        var cluster = ScriptedCluster(replicas: 1, autostart: 2, masters: [ElectionTests.other])
+        cluster.storage(2, nid: NID(.storage, 2))
+        cluster.answer("S2", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
+        returns("S1", with: 1, rows([.upToDate, .upToDate]), to: &cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.core.table.ptid == 1)
+    }
+
     /// Seed 3001667 of the simulation.
     /// 1. S1 became readable with table 2, which S2 did not record; S2 is lost, and the service ends.
     /// 2. S2 is back with table 1; S1 is connected, and did not say yet what it has: the service begins with S2.

@@ -48,6 +48,10 @@ import Testing
             4_055_557, 4_051_512,
             // No storage checked for conflicts.
             4_062_038,
+            // The owner of a first table that was moved on before it recorded it was taken for somebody else.
+            4_075_380,
+            // A master that slept told the end of a transaction that the next one had found and committed.
+            4_075_503,
         ] as [UInt64]
     )
     func kept(seed: UInt64) { check(seed) }

@@ -235,8 +235,9 @@ extension MasterCore {
             let changes = table.outdate(isRunning: isOwner)
             // Another master may have led with this table, and not have noticed yet that it does not any more: it must not
             // begin the service again with one of the storages alone. The verification ends only when all those that are
-            // readable have recorded the new table.
-            let takesOver = !recovery.hasServed && registry.all(of: .master).count > 1
+            // readable have recorded the new table. With a first table that one of them did not record, no service ever began.
+            let isUntried = table.readableNIDs.contains(where: recovery.isWithoutTable)
+            let takesOver = !recovery.hasServed && registry.all(of: .master).count > 1 && !isUntried
             if !isComplete || takesOver {
                 // A newer table may exist at absent nodes, given by a master that is gone. Nothing was committed with it,
                 // since all that this one needs is here; it must not be taken later for the newer one of the two.

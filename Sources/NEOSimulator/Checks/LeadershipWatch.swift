@@ -17,8 +17,16 @@ struct LeadershipWatch {
         }
     }
 
-    /// Terms that committed, in the order of their first commit, and the greatest TID of each.
-    private var terms: [(term: Term, highest: TID)] = []
+    private struct Commits {
+        let term: Term
+        let first: TID
+        var highest: TID
+    }
+
+    /// When each term was seen first.
+    private var beginnings: [Term: Int] = [:]
+    /// Those that committed, in the order in which they began.
+    private var terms: [Commits] = []
 
     /// How many times a master committed after another one.
     var takeOvers: Int { zip(terms, terms.dropFirst()).count { $0.term.master != $1.term.master } }
@@ -30,22 +38,36 @@ struct LeadershipWatch {
     }
 
     mutating func watch(_ term: Term, _ effects: [Effect<Never>]) -> [String] {
+        if beginnings[term] == nil { beginnings[term] = beginnings.count }
         var violations: [String] = []
         for effect in effects {
             guard case .send(_, let frame) = effect, case .answerTransactionFinished(let answer) = frame.packet
             else { continue }
-            if let index = terms.firstIndex(where: { $0.term == term }) {
-                terms[index].highest = max(terms[index].highest, answer.tid)
-                if index + 1 < terms.count, answer.tid >= terms[index + 1].highest {
-                    violations.append("two masters commit: \(answer.tid) after another one took over")
-                }
-            } else {
-                if let last = terms.last, answer.tid <= last.highest {
-                    violations.append("a master commits \(answer.tid), not after \(last.highest) of the one before")
-                }
-                terms.append((term, answer.tid))
-            }
+            violations += committed(answer.tid, by: term)
         }
         return violations
+    }
+
+    /// A master that sleeps and does not know that another one leads may still tell a client the end of what storages had locked
+    /// for it: the other one found it, committed it under the same TID, and went on from there.
+    private mutating func committed(_ tid: TID, by term: Term) -> [String] {
+        let index: Int
+        if let known = terms.firstIndex(where: { $0.term == term }) {
+            index = known
+            terms[index].highest = max(terms[index].highest, tid)
+        } else {
+            let isLater = { (other: Commits) in
+                self.beginnings[other.term, default: 0] > self.beginnings[term, default: 0]
+            }
+            index = terms.firstIndex(where: isLater) ?? terms.count
+            terms.insert(Commits(term: term, first: tid, highest: tid), at: index)
+        }
+        if index > 0, tid <= terms[index - 1].highest {
+            return ["a master commits \(tid), not after \(terms[index - 1].highest) of the one before"]
+        }
+        if index + 1 < terms.count, tid >= terms[index + 1].first {
+            return ["two masters commit: \(tid) after another one took over with \(terms[index + 1].first)"]
+        }
+        return []
     }
 }
