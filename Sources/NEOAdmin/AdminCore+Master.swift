@@ -161,7 +161,8 @@ extension AdminCore {
             if let connection = connections.close(id, &context) { lost(connection, "not the primary", &context) }
         case .notifyNodeInformation(let information) where master == id:
             apply(id, request, &context) { (core) throws(TopologyError) in
-                let update = try core.nodes.apply(information, keeping: core.table?.nids ?? [])
+                // None is kept for the table: that is of the session before, and names storages that may be removed since.
+                let update = try core.nodes.apply(information)
                 core.search.learn(update.changed.filter { $0.type == .master }.compactMap(\.address))
             }
         case .sendPartitionTable(let table) where master == id:

@@ -381,4 +381,24 @@ import Testing
             effects.contains { if case .send(id, let frame) = $0 { frame.packet == answer.packet } else { false } }
         )
     }
+
+    /// Seed 4076383 of the simulation: S2 was removed while this node saw another master, or none. What the table of before
+    /// names must not stay: an operator could neither use nor remove it.
+    @Test func storageRemovedMeanwhile() throws {
+        var node = AdminScenario()
+        let old = try node.join()
+        node.give(.closed(old, .closedByPeer))
+        node.now = 2000
+        node.give(.timerFired(TimerID(1)))
+        guard let (master, _) = node.connects().last else { throw AdminScenario.Unexpected(what: "no connection") }
+        node.give(.connected(master))
+        node.give(master, 0, AcceptIdentification(type: .master, nid: NID(.master, 1), yourNID: NID(.admin, 1)))
+        node.give(master, 0, NotifyNodeInformation(timestamp: 5, nodes: Array(AdminScenario.nodes.dropLast())))
+        let rows = [1, 1].map { [CellRecord(nid: NID($0), state: .upToDate)] }
+        node.give(master, 1, SendPartitionTable(ptid: 4, replicas: 0, rows: rows))
+        node.give(master, 1, AnswerClusterState(state: .running))
+        let id = node.accept(1)
+        node.give(id, 0, AskNodeList(type: .storage))
+        #expect(node.sent(id) == [Frame(id: 0, AnswerNodeList(nodes: [AdminScenario.nodes[2]]).packet)])
+    }
 }

@@ -77,6 +77,24 @@ import Testing
         #expect(cluster.core.clusterState == .recovering)
     }
 
+    /// Seed 4075835 of the simulation.
+    /// 1. S1, which has the metadata, voted and did not lock; S2 locked: the commit was decided.
+    /// 2. Both are told; S2 makes it part of history, with nothing that names the transaction; S1 is lost before it did.
+    /// 3. The next verification finds it voted at S1 only, and would drop half of it.
+    @Test func metadataIsValidatedFirst() {
+        var cluster = recovered(replicas: 0)
+        cluster.answer("S1", report(.voted))
+        let lines = cluster.answer("S2", report(.locked))
+        #expect(lines == ["S1 < ValidateTransaction", "S1 < AskLockedTransactions"])
+        #expect(
+            cluster.answer("S1", report(.finished)) == [
+                "S2 < ValidateTransaction", "S1 < AskLastIDs", "S2 < AskLastIDs",
+            ]
+        )
+        _ = cluster.cut("S1")
+        #expect(cluster.core.clusterState == .recovering)
+    }
+
     enum Step: CaseIterable { case lockedTransactions, finalTIDs, lastIDs, packOrders }
 
     /// What was decided may be known to nobody else: all the readable cells are waited for again.

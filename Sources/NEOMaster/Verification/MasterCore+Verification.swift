@@ -47,6 +47,11 @@ extension MasterCore {
         _ source: Source,
         _ context: inout Context
     ) {
+        if clusterState == .verifying, verification.step == .validation {
+            // The answer comes behind what was validated.
+            if verification.answered(nid) { validateElsewhere(&context) }
+            return
+        }
         guard clusterState == .verifying, verification.step == .lockedTransactions else { return }
         if let wrong = answer.transactions.first(where: { $0.key > .max || ($0.value.map { $0 > .max } ?? false) }) {
             return refuse(source, "transaction \(wrong.key) is out of range", &context)
@@ -76,7 +81,6 @@ extension MasterCore {
             connections.ask(connection, AskFinalTID(ttid: ttid), then: .finalTID(ttid, period: period), &context)
         case .none:
             validate(&context)
-            askLastIDs(of: registry.identified(.storage).filter { !isHeldBack($0) }, &context)
         }
     }
 
@@ -94,16 +98,40 @@ extension MasterCore {
         if verification.finalTID(answer.tid, of: ttid, from: nid) { askNextFinalTID(&context) }
     }
 
+    /// A storage that has the metadata of a transaction can be asked later how it ended; others have nothing left that names
+    /// it once it is validated. If they were told first, and the metadata stayed unlocked in a crash, the next verification
+    /// would drop there what is committed elsewhere.
     private mutating func validate(_ context: inout Context) {
+        var first: Set<NID> = []
         for (ttid, tid, nids) in verification.validations {
             context.log(.info, "interrupted transaction \(ttid) is committed as \(tid)")
-            for nid in nids {
-                guard let connection = registry.connection(of: nid) else { continue }
-                connections.notify(connection, ValidateTransaction(ttid: ttid, tid: tid), &context)
-            }
+            let witnesses = nids.filter { table.isReadable(table.partition(of: ttid), at: $0) }
+            notify(witnesses, ValidateTransaction(ttid: ttid, tid: tid), &context)
+            if witnesses.count < nids.count { first.formUnion(witnesses) }
         }
         for ttid in verification.dropped {
             context.log(.info, "interrupted transaction \(ttid) is dropped: its commit was not decided")
+        }
+        guard !first.isEmpty else { return validateElsewhere(&context) }
+        verification.begin(.validation, awaiting: first.sorted())
+        for nid in first.sorted() {
+            guard let connection = registry.connection(of: nid) else { continue }
+            connections.ask(connection, AskLockedTransactions(), then: .lockedTransactions(period: period), &context)
+        }
+    }
+
+    private mutating func validateElsewhere(_ context: inout Context) {
+        for (ttid, tid, nids) in verification.validations {
+            let others = nids.filter { !table.isReadable(table.partition(of: ttid), at: $0) }
+            notify(others, ValidateTransaction(ttid: ttid, tid: tid), &context)
+        }
+        askLastIDs(of: registry.identified(.storage).filter { !isHeldBack($0) }, &context)
+    }
+
+    private mutating func notify(_ nids: [NID], _ validation: ValidateTransaction, _ context: inout Context) {
+        for nid in nids {
+            guard let connection = registry.connection(of: nid) else { continue }
+            connections.notify(connection, validation, &context)
         }
     }
 
@@ -190,6 +218,7 @@ extension MasterCore {
         switch verification.step {
         case .lockedTransactions: decideInterrupted(&context)
         case .finalTIDs: askNextFinalTID(&context)
+        case .validation: validateElsewhere(&context)
         case .lastIDs: lastIDsAreKnown(&context)
         case .packOrders: enterService(&context)
         case .done: break

@@ -4,7 +4,7 @@ import OrderedCollections
 /// What is asked and learnt during VERIFYING (`spec/master.md §6`).
 ///
 /// ```
-///   lockedTransactions ─▶ finalTIDs ─▶ lastIDs ─▶ packOrders ─▶ done
+///   lockedTransactions ─▶ finalTIDs ─▶ validation ─▶ lastIDs ─▶ packOrders ─▶ done
 /// ```
 ///
 /// In each step all the answers are awaited; a node that is lost is not awaited any more.
@@ -12,6 +12,8 @@ struct Verification: Hashable, Sendable {
     enum Step: Hashable, Sendable {
         case lockedTransactions
         case finalTIDs
+        /// Those who can tell later how a transaction ended have to record it before others forget that it was decided.
+        case validation
         case lastIDs
         case packOrders
         case done
