@@ -5,7 +5,8 @@ import NEOSimulator
 enum SimulationProgram {
     static let usage = """
         usage: neo sim [--seed N | --seeds A..B] [--minutes N] [--masters N] [--storages N] [--replicas N] [--clients N]
-                       [--seconds N] [--no-faults] [--packs] [--orders | --no-orders] [--defect NAME] [--trace]
+                       [--seconds N] [--no-faults] [--packs] [--orders | --no-orders] [--trial NAME]... [--defect NAME]
+                       [--trace]
 
         Run clusters of real nodes in one thread, under virtual time, with faults of networks, disks, clocks and machines,
         and check that nothing acknowledged is lost, that copies are equal and that all reads were right. Whatever is not
@@ -23,6 +24,7 @@ enum SimulationProgram {
           --no-faults   only delays
           --packs       order packs in any case
           --orders      an operator gives orders of all kinds in any case; --no-orders: in none
+          --trial NAME  also do this, with an operator: \(Trial.allCases.map(\.rawValue).joined(separator: ", "))
           --defect NAME make a mistake, to see that it is noticed: \(Defect.allCases.map(\.rawValue).joined(separator: ", "))
           --trace       print every event
         """
@@ -58,6 +60,8 @@ enum SimulationProgram {
         var virtualNanoseconds: UInt64 = 0
         var faults: [Fault: Int] = [:]
         var orders: [Order: Int] = [:]
+        var lostDisks = 0
+        var givenUp = 0
         var failed: [UInt64] = []
 
         mutating func add(_ report: SimulatedHistory.Report) {
@@ -66,6 +70,8 @@ enum SimulationProgram {
             takeOvers += report.takeOvers
             promotions += report.promotions
             virtualNanoseconds += report.duration
+            lostDisks += report.lostDisks
+            givenUp += report.isGivenUp ? 1 : 0
             faults.merge(report.faults, uniquingKeysWith: +)
             orders.merge(report.orders, uniquingKeysWith: +)
             if !report.violations.isEmpty { failed.append(report.seed) }
@@ -74,12 +80,15 @@ enum SimulationProgram {
         func description(elapsed: Duration) -> String {
             let kinds = Fault.allCases.compactMap { kind in faults[kind].map { "\($0) \(kind.rawValue)" } }
             let orders = Order.allCases.compactMap { order in self.orders[order].map { "\($0) \(order.rawValue)" } }
+            let trials =
+                (lostDisks > 0 ? "\ndisks lost: \(lostDisks)" : "")
+                + (givenUp > 0 ? "\nnot examined, as an operator gave up data: \(givenUp) histories" : "")
             let names = failed.map(String.init).joined(separator: " ")
             return """
                 \(histories) histories, \(virtualNanoseconds / 3_600_000_000_000) virtual hours in \
                 \(elapsed.components.seconds) s, \(commits) commits, \(takeOvers) take-overs, \(promotions) cells replicated
                 faults: \(kinds.joined(separator: ", "))
-                orders: \(orders.isEmpty ? "none" : orders.joined(separator: ", "))
+                orders: \(orders.isEmpty ? "none" : orders.joined(separator: ", "))\(trials)
                 \(failed.isEmpty ? "no violation" : "\(failed.count) histories with violations: \(names)")
                 """
         }
@@ -97,6 +106,7 @@ enum SimulationProgram {
         var hasPacks = false
         /// Nil: as the seed has it.
         var hasOrders: Bool?
+        var trials: Set<Trial> = []
         var defect: Defect?
         var isTraced = false
 
@@ -113,6 +123,7 @@ enum SimulationProgram {
             if !hasFaults { settings.faults = .none }
             if hasPacks, !settings.workloads.contains(.packs) { settings.workloads.append(.packs) }
             if let hasOrders { settings.orders = hasOrders ? .all : OrderPlan() }
+            settings.trials = trials
             settings.defect = defect
             settings.keepsText = isTraced
             return settings
@@ -129,6 +140,7 @@ enum SimulationProgram {
             if !hasFaults { arguments += " --no-faults" }
             if hasPacks { arguments += " --packs" }
             if let hasOrders { arguments += hasOrders ? " --orders" : " --no-orders" }
+            for trial in Trial.allCases where trials.contains(trial) { arguments += " --trial \(trial.rawValue)" }
             if let defect { arguments += " --defect \(defect.rawValue)" }
             return arguments
         }
@@ -156,6 +168,11 @@ enum SimulationProgram {
                 if option == "--defect" {
                     guard let known = Defect(rawValue: value) else { return nil }
                     defect = known
+                    continue
+                }
+                if option == "--trial" {
+                    guard let known = Trial(rawValue: value) else { return nil }
+                    trials.insert(known)
                     continue
                 }
                 if option == "--seeds" {

@@ -95,6 +95,25 @@ import Testing
         #expect(cluster.core.clusterState == .recovering)
     }
 
+    /// Seed 4085603 of the simulation: only S2 had locked a commit that was acknowledged. It was told to stop, and its cells were
+    /// out of date from then on; S1 was lost before it recorded what was decided.
+    @Test func nobodyIsStoppedMeanwhile() {
+        var cluster = recovered(replicas: 1)
+        cluster.admin()
+        cluster.answer("S2", report(.locked))
+        let order = SetNodeState(nid: NID(.storage, 2), state: .down)
+        #expect(cluster.send("A1", order) == ["A1 < Error DENIED S2 is being verified: ask again"])
+        #expect(cluster.isConnected("S2"))
+        #expect(cluster.tableText(2) == "UU|UU")
+        cluster.answer("S1", report(.voted))
+        for name in ["S1", "S2"] {
+            cluster.answer(name, AnswerLastIDs(lastTID: TID(9), lastOID: OID(4), firstTID: TID(2)))
+        }
+        for name in ["S1", "S2"] { cluster.answer(name, AnswerPackOrders(orders: [])) }
+        #expect(cluster.core.clusterState == .running)
+        #expect(cluster.send("A1", order).contains("A1 < Error ACK state changed"))
+    }
+
     enum Step: CaseIterable { case lockedTransactions, finalTIDs, lastIDs, packOrders }
 
     /// What was decided may be known to nobody else: all the readable cells are waited for again.

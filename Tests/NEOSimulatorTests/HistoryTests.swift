@@ -54,6 +54,8 @@ import Testing
             4_075_503,
             // An interrupted commit was validated at one of two storages; an admin kept storages that were removed.
             4_075_835, 4_076_383,
+            // The only storage with the lock of a commit was stopped during the verification.
+            4_085_603,
         ] as [UInt64]
     )
     func kept(seed: UInt64) { check(seed) }

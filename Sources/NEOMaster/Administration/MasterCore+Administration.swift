@@ -165,6 +165,10 @@ extension MasterCore {
         {
             return deny(source, "\(nid) did not record yet that others have all its partitions", &context)
         }
+        // As if it was lost then: it may be the only one to have a commit that was decided.
+        if state == .down, clusterState == .verifying, node.state == .running, table.readableNIDs.contains(nid) {
+            return deny(source, "\(nid) is being verified: ask again", &context)
+        }
         let isChanged = node.state != state
         let witnesses = state == .unknown && !changes.isEmpty ? witnesses(ofRemoving: nid) : []
         if state == .unknown, !changes.isEmpty, witnesses.isEmpty {

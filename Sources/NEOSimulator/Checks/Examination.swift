@@ -75,7 +75,7 @@ protocol Checker: Sendable {
 
 enum Examination {
     static let checkers: [any Checker] = [
-        CellChecker(), CommitChecker(), OrderChecker(), SnapshotChecker(), TableChecker(),
+        CellChecker(), CommitChecker(), OrderChecker(), SnapshotChecker(), TableChecker(), TruncationChecker(),
     ]
 }
 
@@ -109,6 +109,7 @@ struct CommitChecker: Checker {
         for attempt in view.ledger.attempts {
             let found = committed[attempt.number]
             switch attempt.outcome {
+            case .committed(let tid) where found == nil && view.ledger.mayBeTruncated(attempt, at: tid): break
             case .committed(let tid) where found != tid:
                 violations.append(
                     "attempt \(attempt.number), acknowledged as \(tid), is \(found.map { "\($0)" } ?? "not there")"
@@ -242,6 +243,27 @@ struct TableChecker: Checker {
             return isSame
                 ? nil : "\(nid) recorded another partition table, \(ptid.map(String.init) ?? "none"), than the master"
         }
+    }
+}
+
+/// Nothing is left above a truncation, or all is.
+struct TruncationChecker: Checker {
+    func violations(in view: ClusterView) -> [String] {
+        guard let truncation = view.ledger.truncation else { return [] }
+        var kept: [UInt64] = []
+        var lost: [UInt64] = []
+        for attempt in view.ledger.attempts {
+            if let found = view.committed[attempt.number], view.ledger.mayBeTruncated(attempt, at: found) {
+                kept.append(attempt.number)
+            } else if case .committed(let tid) = attempt.outcome, view.ledger.mayBeTruncated(attempt, at: tid) {
+                lost.append(attempt.number)
+            }
+        }
+        if truncation.isDone == true, let first = kept.first {
+            return ["attempt \(first) is above the truncation after \(truncation.tid), and still there"]
+        }
+        guard let first = kept.first, let other = lost.first else { return [] }
+        return ["the truncation after \(truncation.tid) removed attempt \(other), and not \(first)"]
     }
 }
 

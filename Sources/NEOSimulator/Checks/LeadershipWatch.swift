@@ -23,7 +23,7 @@ struct LeadershipWatch {
         var highest: TID
     }
 
-    /// When each term was seen first.
+    /// When each term began to verify: a candidate may recover for long, and see nobody, while another one serves.
     private var beginnings: [Term: Int] = [:]
     /// Those that committed, in the order in which they began.
     private var terms: [Commits] = []
@@ -37,8 +37,13 @@ struct LeadershipWatch {
         return last.term == Term(master, node, core)
     }
 
-    mutating func watch(_ term: Term, _ effects: [Effect<Never>]) -> [String] {
-        if beginnings[term] == nil { beginnings[term] = beginnings.count }
+    /// What was committed may be gone: TIDs go on from what is left.
+    mutating func truncated() {
+        for index in terms.indices { terms[index].highest = .zero }
+    }
+
+    mutating func watch(_ term: Term, isRecovering: Bool, _ effects: [Effect<Never>]) -> [String] {
+        if !isRecovering, beginnings[term] == nil { beginnings[term] = beginnings.count }
         var violations: [String] = []
         for effect in effects {
             guard case .send(_, let frame) = effect, case .answerTransactionFinished(let answer) = frame.packet

@@ -60,7 +60,8 @@ struct PromotionWatch {
         let unfinished = Set(voted.map(\.ttid))
         let packed = ledger.packed
         for attempt in ledger.attempts {
-            guard case .committed(let tid) = attempt.outcome, let ttid = attempt.ttid, !unfinished.contains(ttid)
+            guard case .committed(let tid) = attempt.outcome, let ttid = attempt.ttid, !unfinished.contains(ttid),
+                !ledger.mayBeTruncated(attempt, at: tid)
             else { continue }
             let place = "partition \(cell.partition) of \(cell.nid) became readable without"
             if tid.partition(of: partitions) == cell.partition,

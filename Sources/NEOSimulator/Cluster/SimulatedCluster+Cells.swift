@@ -45,6 +45,12 @@ extension SimulatedCluster {
         return Set(owners).filter { nid in owners.count { $0 == nid } > 1 }.sorted()
     }
 
+    /// The machine of a storage loses its power and its disk.
+    func lose(_ index: Int) {
+        storages[index].crash(ofMachine: true)
+        reset(index)
+    }
+
     private func reset(_ index: Int) {
         storages[index].crash()
         world.log.write("\(world.now) \(storages[index].name) is reset")

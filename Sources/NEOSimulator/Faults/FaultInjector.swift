@@ -8,6 +8,10 @@ public final class FaultInjector {
     /// Numbers the times during which there are faults.
     private var session = 0
     private var isActive = false
+    /// Nothing new goes wrong for some time; what is wrong heals.
+    public var isSuspended = false {
+        didSet { if isSuspended { heal() } }
+    }
     /// Faults so far.
     public private(set) var counts: [Fault: Int] = [:]
 
@@ -29,6 +33,10 @@ public final class FaultInjector {
     /// Heals all: the cluster must recover from here by itself.
     public func stop() {
         isActive = false
+        heal()
+    }
+
+    private func heal() {
         world.heal(world.cuts)
         world.releaseStalledLinks()
         for storage in cluster.storages {
@@ -42,8 +50,10 @@ public final class FaultInjector {
         let session = session
         world.schedule(after: world.draw(plan.interval)) { [self] in
             guard isActive, self.session == session else { return }
-            counts[kind, default: 0] += 1
-            inject(kind)
+            if !isSuspended {
+                counts[kind, default: 0] += 1
+                inject(kind)
+            }
             scheduleNext()
         }
     }

@@ -42,7 +42,23 @@ public struct Ledger {
         public var reads: [(oid: OID, serial: TID, data: ByteBuffer?)] = []
     }
 
+    /// An operator orders to forget what was committed after a TID, while no client is there.
+    struct Truncation: Hashable, Sendable {
+        let tid: TID
+        /// How many attempts there were before.
+        let attempts: Int
+        /// Whether it was done: nil as long as it is uncertain.
+        var isDone: Bool?
+    }
+
     public internal(set) var attempts: [Attempt] = []
+    var truncation: Truncation?
+
+    /// Whether what was committed may be gone.
+    func mayBeTruncated(_ attempt: Attempt, at tid: TID) -> Bool {
+        guard let truncation else { return false }
+        return tid > truncation.tid && attempt.number <= UInt64(truncation.attempts)
+    }
     public internal(set) var observations: [Observation] = []
     /// What is superseded up to this TID may be gone: a pack up to there was ordered, and perhaps committed.
     public var packed: TID { attempts.compactMap { $0.requested == nil ? nil : $0.pack }.max() ?? .zero }

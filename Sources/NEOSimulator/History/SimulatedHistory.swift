@@ -32,6 +32,15 @@ public final class SimulatedHistory {
         public var keepsText = false
         /// What programs do, one after the other.
         public var workloads: [WorkloadKind]
+        /// What is done on demand only; there is an operator then.
+        public var trials: Set<Trial> = [] {
+            didSet {
+                guard !trials.isEmpty else { return }
+                if orders.isEmpty { orders.kinds = [.look] }
+                orders.kinds.removeAll { $0 == .start }
+                if trials.contains(.partialStart) { orders.kinds += [.start, .start, .start] }
+            }
+        }
         /// A mistake made on purpose.
         public var defect: Defect? {
             didSet { if let defect { layout.suit(defect) } }
@@ -72,6 +81,11 @@ public final class SimulatedHistory {
     private var programs: [SimulatedProgram] = []
     private var injector: FaultInjector?
     private var administration: Administration?
+    private var diskLoss: DiskLoss?
+    /// Clients are stopped, for a truncation.
+    private var isTruncating = false
+    /// An operator started the cluster without storages that had the only copies of something: nothing is expected any more.
+    private var isGivenUp = false
     private var leadership = LeadershipWatch()
     private var promotions = PromotionWatch()
     private var violations: [String] = []
@@ -105,6 +119,7 @@ public final class SimulatedHistory {
 
     /// What must never be.
     func report(_ violation: String) {
+        guard !isGivenUp else { return }
         world.log.write("\(world.now) VIOLATION \(violation)")
         guard violations.count < 100 else { return }
         violations.append("at \(Double(world.now) / 1e9) s: \(violation)")
@@ -122,9 +137,24 @@ public final class SimulatedHistory {
 
     private func watch(_ index: Int, _ core: MasterCore, _ effects: [Effect<Never>]) {
         let term = LeadershipWatch.Term(index, cluster.masters[index], core)
-        for violation in leadership.watch(term, effects) { report(violation) }
+        if settings.trials.contains(.partialStart), isCreated { watchStarts(index, core, effects) }
+        let isRecovering = core.clusterState == .recovering
+        for violation in leadership.watch(term, isRecovering: isRecovering, effects) { report(violation) }
         guard core.isPrimary, core.clusterState == .running else { return }
         for violation in promotions.watch(term, core.table, cluster, ledger) { report(violation) }
+    }
+
+    /// An operator may give up data by a start, unknowingly.
+    private func watchStarts(_ index: Int, _ core: MasterCore, _ effects: [Effect<Never>]) {
+        let isOrdered = effects.contains { effect in
+            guard case .send(_, let frame) = effect, case .error(let message) = frame.packet else { return false }
+            return message.code == .ack && message.message == "Cluster state changed"
+        }
+        guard isOrdered, !cluster.isStartedWithAll(index, core) else { return }
+        world.log.write(
+            "\(world.now) data may be given up: \(cluster.masters[index].name) starts without some storages"
+        )
+        isGivenUp = true
     }
 
     /// No check accuses anybody; but while a pack goes on, replicas may differ.
@@ -159,9 +189,18 @@ public final class SimulatedHistory {
             injector.start()
             administration?.start()
             for program in programs { program.work() }
-            world.run(for: settings.duration)
+            if settings.trials.contains(.lostDisk) {
+                let loss = DiskLoss(cluster) { [unowned self] isSuspended in
+                    injector.isSuspended = isSuspended
+                    administration?.isSuspended = isSuspended
+                }
+                diskLoss = loss
+                loss.start()
+            }
+            world.run(for: settings.duration) { isGivenUp }
+            diskLoss?.stop()
             for nid in cluster.duplicates { report("several databases have the id \(nid)") }
-            heal(injector)
+            if !isGivenUp { heal(injector) }
         }
         world.end()
         return Report(self, injector.counts)
@@ -196,6 +235,7 @@ public final class SimulatedHistory {
         if isViolated("clients do not commit any more", within: 120, until: { ledger.commits > commits + 10 }) {
             return
         }
+        if settings.trials.contains(.truncation), !truncate(injector) { return }
         isStopping = true
         world.run(for: 10_000_000_000)
         for workload in workloads {
@@ -221,6 +261,39 @@ public final class SimulatedHistory {
         }
     }
 
+    /// An operator stops the clients, as the documentation says, and truncates; then they go on.
+    /// - Returns: whether the cluster serves again.
+    private func truncate(_ injector: FaultInjector) -> Bool {
+        guard let administration, ledger.packed == .zero else { return true }
+        let tids = ledger.attempts.compactMap { attempt -> TID? in
+            if case .committed(let tid) = attempt.outcome { tid } else { nil }
+        }.sorted()
+        guard tids.count > 10 else { return true }
+        let tid = tids[Int(world.draw(UInt64(tids.count / 3)...UInt64(tids.count - 2)))]
+        isTruncating = true
+        for client in cluster.clients { client.crash() }
+        ledger.truncation = Ledger.Truncation(tid: tid, attempts: ledger.attempts.count)
+        ledger.observations.removeAll { $0.tid > tid }
+        let hasFaults = world.happens(onceIn: 2)
+        // Before that, the masters are about to notice that the clients are gone.
+        world.schedule(after: world.draw(0...1_000_000_000)) {
+            administration.truncate(after: tid) { [self] isCertain in
+                if isCertain, !hasFaults { ledger.truncation?.isDone = true }
+                world.schedule(after: world.draw(0...3_000_000_000)) { [self] in isTruncating = false }
+            }
+        }
+        if hasFaults { injector.start() }
+        world.run(for: settings.duration) { [self] in !isTruncating }
+        injector.stop()
+        if isViolated("no truncation is accepted", within: 240, until: { !isTruncating }) { return false }
+        let isServing = { [self] in cluster.isHealthy }
+        if isViolated("the cluster does not serve after a truncation", within: 240, until: isServing) { return false }
+        leadership.truncated()
+        let commits = ledger.commits
+        let isCommitting = { [self] in ledger.commits > commits + 10 }
+        return !isViolated("clients do not commit after a truncation", within: 120, until: isCommitting)
+    }
+
     private func read(_ workload: any Workload, completion: @escaping () -> Void) {
         programs[0].run(Step(reads: workload.objects), of: workload) { [self] isDone in
             guard !isDone else { return completion() }
@@ -243,6 +316,9 @@ public final class SimulatedHistory {
             report("\(node.name) exited with status \(status)")
         }
         if let index = cluster.clients.firstIndex(where: { $0.node === node }) {
+            guard !isTruncating else {
+                return world.schedule(after: 500_000_000) { [self] in if !node.isUp { restart(node) } }
+            }
             cluster.clients[index].start()
             programs[index].work()
         } else {
@@ -277,6 +353,10 @@ public final class SimulatedHistory {
         public var takeOvers: Int
         /// Cells that became up to date.
         public var promotions: Int
+        /// Disks that were lost for good.
+        public var lostDisks: Int
+        /// An operator gave up data: not examined.
+        public var isGivenUp: Bool
         /// Virtual time in all, in nanoseconds.
         public var duration: UInt64
         /// What must never be, with the time at which it was found.
@@ -298,9 +378,15 @@ public final class SimulatedHistory {
             orders = history.administration?.counts ?? [:]
             takeOvers = history.leadership.takeOvers
             promotions = history.promotions.count
+            lostDisks = history.diskLoss?.count ?? 0
+            isGivenUp = history.isGivenUp
             duration = history.world.now
             violations = history.violations
             lines = history.world.log.lines
+        }
+
+        private var trials: String {
+            (lostDisks > 0 ? "; \(lostDisks) disks lost" : "") + (isGivenUp ? "; data were given up" : "")
         }
 
         public var description: String {
@@ -308,7 +394,7 @@ public final class SimulatedHistory {
             seed \(seed): hash \(String(hash, radix: 16)), \(events) events, \(commits) commits, \(conflicts) conflicts, \
             \(failures) failures, \(faults.values.reduce(0, +)) faults, \(orders.values.reduce(0, +)) orders, \
             \(takeOvers) take-overs, \
-            \(promotions) cells replicated; \(layout); \(plan); \(orderPlan)\(mischief.isEmpty ? "" : "; \(mischief)"): \
+            \(promotions) cells replicated; \(layout); \(plan); \(orderPlan)\(mischief.isEmpty ? "" : "; \(mischief)")\(trials): \
             \(violations.count) violations
             """
         }

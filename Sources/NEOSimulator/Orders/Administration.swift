@@ -10,6 +10,8 @@ final class Administration {
     private let replicas: Int
     private var world: Simulation { desk.world }
     private var isAtRandom = false
+    /// Only looks, for some time.
+    var isSuspended = false
     private unowned let cluster: SimulatedCluster
     /// Orders that the cluster carried out, by kind.
     private(set) var counts: [Order: Int] = [:]
@@ -63,10 +65,10 @@ final class Administration {
         world.schedule(after: world.draw(plan.interval)) { [self] in
             guard isAtRandom else { return }
             // Started again by the faults.
-            guard desk.isUp, let order = world.pick(plan.kinds) else { return scheduleNext() }
+            guard desk.isUp, !isSuspended, let order = world.pick(plan.kinds) else { return scheduleNext() }
             let life = desk.life
             look { [self] picture in
-                guard let picture else { return scheduleNext() }
+                guard let picture, !isSuspended else { return scheduleNext() }
                 give(order, picture) { [self] in scheduleNext() }
             }
             watch(life)
@@ -147,6 +149,39 @@ final class Administration {
             drop(nid, then: done)
         case .look:
             desk.ask(AskMonitorInformation(), then: done)
+        case .start:
+            // Nobody thinks of it before the storages that are there are seen.
+            guard picture.state == .recovering, !picture.rows.isEmpty, !picture.nids(.pending).isEmpty,
+                !picture.nids(.down).isEmpty
+            else { return completion() }
+            desk.ask(SetClusterState(state: .verifying), then: done)
+        case .truncate: completion()
+        }
+    }
+
+    /// Orders to truncate until that is accepted.
+    /// - Parameter completion: told whether it is certain that nothing else than one truncation was ordered.
+    func truncate(after tid: TID, _ completion: @escaping (Bool) -> Void) {
+        truncate(after: tid, isCertain: true, completion)
+    }
+
+    private func truncate(after tid: TID, isCertain: Bool, _ completion: @escaping (Bool) -> Void) {
+        let again = { [self] (isCertain: Bool) in
+            world.schedule(after: 500_000_000) { [self] in
+                truncate(after: tid, isCertain: isCertain, completion)
+            }
+        }
+        guard desk.isUp, !desk.isWaiting else { return again(isCertain) }
+        desk.ask(Truncate(tid: tid)) { [self] outcome in
+            switch outcome {
+            case .message(let message) where message.code == .ack:
+                counts[.truncate, default: 0] += 1
+                completion(isCertain)
+            // Denied: the cluster is not ready for it, or has done it already.
+            case .message(let message) where message.message.hasPrefix("Truncating after last"): completion(false)
+            case .message: again(isCertain)
+            case .answer, .none: again(false)
+            }
         }
     }
 
@@ -197,7 +232,10 @@ final class Administration {
                 return desk.ask(SetNodeState(nid: gone, state: .unknown)) { _ in again() }
             }
             desk.ask(TweakPartitionTable(dryRun: false, excluded: [])) { [self] outcome in
-                let isUpToDate = picture.rows.allSatisfy { $0.allSatisfy { $0.state == .upToDate } }
+                // What is lost for good may not be noticed yet.
+                let isUpToDate = picture.rows.allSatisfy { row in
+                    row.allSatisfy { [cluster] in $0.state == .upToDate && cluster.hasDatabase($0.nid) }
+                }
                 if case .answer(.answerTweakPartitionTable(let answer)) = outcome, !answer.changed, isUpToDate {
                     isSettled = true
                 } else {

@@ -20,6 +20,13 @@ public enum Order: String, CaseIterable, Hashable, Sendable {
     case drop
     /// Only looks.
     case look
+    /// The cluster is started with the storages that are there; see ``Trial/partialStart``.
+    case start
+    /// What was committed last is given up; see ``Trial/truncation``.
+    case truncate
+
+    /// Those that may be given at any time.
+    static let atRandom = allCases.filter { $0 != .start && $0 != .truncate }
 }
 
 /// Which orders are given in a history, and how often.
@@ -34,7 +41,7 @@ public struct OrderPlan: Hashable, Sendable, CustomStringConvertible {
     /// All of them.
     public static var all: OrderPlan {
         var plan = OrderPlan()
-        plan.kinds = Order.allCases
+        plan.kinds = Order.atRandom
         return plan
     }
 
@@ -48,7 +55,7 @@ extension OrderPlan {
     public init(_ random: inout SplitMix64) {
         self.init()
         guard Bool.random(using: &random) else { return }
-        kinds = Order.allCases.filter { _ in Int.random(in: 0..<3, using: &random) > 0 }
+        kinds = Order.atRandom.filter { _ in Int.random(in: 0..<3, using: &random) > 0 }
         let longest = [100_000_000, 500_000_000, 2_000_000_000].randomElement(using: &random) ?? 500_000_000
         interval = 10_000_000...UInt64(longest)
     }
