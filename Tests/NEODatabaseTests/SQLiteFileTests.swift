@@ -55,6 +55,7 @@ import Testing
         let test = try TestDatabase(.sqlite)
         let database = try #require(test.database as? SQLiteDatabase)
         let checkpointer = try #require(database.sqliteWriter.checkpointer)
+        var copies = 0
         for number in 1...400 as ClosedRange<UInt64> {
             let record = ByteBuffer(repeating: UInt8(number % 256), count: 100_000 + Int(number))
             let data = StoredData(compression: 0, checksum: Checksum(of: record), data: record)
@@ -66,8 +67,16 @@ import Testing
                 .unlock(TTID(number), TID(number)),
             ])
             database.writer.settle()
+            guard checkpointer.isCopying else { continue }
+            copies += 1
             while checkpointer.isCopying { usleep(1000) }
+            // Nothing of it is left for the writer.
+            try FileManager.default.copyItem(atPath: test.path, toPath: path)
+            let count = try DatabaseQueue(path: path).read { try Int.fetchOne($0, sql: "SELECT count(*) FROM obj") }
+            #expect(count == Int(number))
+            try FileManager.default.removeItem(atPath: path)
         }
+        #expect(copies > 0)
         // 40 MB were written.
         let log = try FileManager.default.attributesOfItem(atPath: test.path + "-wal")[.size] as? Int
         #expect(try #require(log) < (Int(SQLiteCheckpointer.longLog) + 1000) * 4096)

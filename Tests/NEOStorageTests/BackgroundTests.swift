@@ -32,7 +32,7 @@ import Testing
         lane.rested()
         #expect(lane.state == .idle)
         // The longer it took, for whatever reason, the longer clients are left alone.
-        #expect(ends(after: 3) == .rest(milliseconds: 24))
+        #expect(ends(after: 3) == .rest(milliseconds: 72))
         lane.rested()
         #expect(ends(after: 100) == .rest(milliseconds: 500))
         lane.rested()

@@ -48,6 +48,12 @@ final class SQLiteCheckpointer: @unchecked Sendable {
             throw DatabaseFailure(sqliteCode: code, message: nil, while: "opening")
         }
         connection = opened
+        // Until a connection has read, it does not know that there is a log: it would copy nothing, and say that all went well.
+        let read = sqlite3_exec(connection, "SELECT count(*) FROM sqlite_master", nil, nil, nil)
+        guard read == SQLITE_OK else {
+            sqlite3_close_v2(connection)
+            throw DatabaseFailure(sqliteCode: read, message: nil, while: "opening")
+        }
         sqlite3_wal_hook(
             writer,
             { object, connection, _, pages in

@@ -10,7 +10,7 @@ public struct BackgroundPace: Hashable, Sendable {
     public var restMilliseconds = 8
     /// The time between two slices as a multiple of the time from the order of the first to its end: the busier the writer
     /// and the disk, the longer they are left to clients.
-    public var restFactor = 8
+    public var restFactor = 24
     public var longestRestMilliseconds = 500
     /// Rows of a slice, however fast they are.
     public var sliceRows = 10_000
