@@ -27,6 +27,9 @@ from neo.client.Storage import Storage
 from resources import break_connections, connections, descriptors, threads
 from transactions import InThread, commit, eventually, undo, until_it_works
 
+#: No node takes such an oid or tid.
+INVALID = b'\xff' * 8
+
 
 @pytest.fixture
 def client(shared_cluster):
@@ -41,6 +44,7 @@ def other(shared_cluster):
 
 
 # Configuration
+
 
 def test_the_level_of_compression_counts(shared_cluster):
     data = b''.join(b'%d squared is %d. ' % (number, number * number) for number in range(3000))
@@ -512,6 +516,31 @@ def test_bases_from_the_future(client):
         commit(client, [(oid, p64(u64(tid) + (1 << 40)), b'2')])
     assert client.load(oid) == (b'1', tid)
     commit(client, [(oid, tid, b'2')])
+
+
+def test_what_is_too_great_is_refused_before_it_is_sent(client, caplog):
+    """A node would close the connection: other threads of the program would lose their transactions."""
+    begun, oid = TransactionMetaData(), client.new_oid()
+    client.tpc_begin(begun)
+    client.store(oid, z64, b'begun before', '', begun)
+    for write in (
+            lambda transaction: client.store(INVALID, z64, b'', '', transaction),
+            lambda transaction: client.deleteObject(INVALID, z64, transaction),
+            lambda transaction: client.checkCurrentSerialInTransaction(INVALID, z64, transaction),
+            lambda transaction: client.restore(INVALID, z64, b'', '', None, transaction)):
+        transaction = TransactionMetaData()
+        client.tpc_begin(transaction)
+        with pytest.raises(StorageError, match='ffffffffffffffff can not be stored'):
+            write(transaction)
+        client.tpc_abort(transaction)
+    transaction = TransactionMetaData()
+    with pytest.raises(StorageError, match='ffffffffffffffff can not be stored'):
+        client.tpc_begin(transaction, INVALID)
+    client.tpc_abort(transaction)
+    client.tpc_vote(begun)
+    client.tpc_finish(begun)
+    assert client.load(oid)[0] == b'begun before'
+    assert 'clos' not in caplog.text
 
 
 # Logs

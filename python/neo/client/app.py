@@ -20,6 +20,8 @@ from .exception import NEOStorageClosed, NEOStorageError, NEOStorageNotFoundErro
 log = logging.getLogger('neo.client')
 
 ZERO_TID = b'\0' * 8
+#: The greatest oid and tid that can be stored.
+MAXIMUM = b'\x7f' + b'\xff' * 7
 NULL = ffi.NULL
 _RECORD = ffi.typeof('neo_record *')
 _CONFLICTS = ffi.typeof('neo_conflicts *')
@@ -257,6 +259,7 @@ class Application(History, PackMixin):
         user, description, extension = _metadata(transaction)
         if tid is not None:
             check_identifier(tid)
+            check_storable('tid', tid)
         handle = ffi.new('neo_transaction **')
         try:
             check(lib.neo_transaction_begin(
@@ -295,6 +298,7 @@ class Application(History, PackMixin):
         self.restore_record(context, oid, base, data, prev_txn)
 
     def restore_record(self, context, oid, base, data, prev_txn):
+        check_storable('oid', oid)
         data_tid = NULL
         if prev_txn is not None and data is not None:
             check_identifier(prev_txn)
@@ -309,6 +313,7 @@ class Application(History, PackMixin):
         self._resolve(context, conflicts)
 
     def store_record(self, context, oid, serial, data):
+        check_storable('oid', oid)
         conflicts = ffi.new(_CONFLICTS)
         length = 0 if data is None else len(data)
         context.check(lib.neo_transaction_store(context.handle, oid, serial, _pointer(data), length, conflicts))
@@ -326,6 +331,7 @@ class Application(History, PackMixin):
         serial = initial_serial(serial)
         check_identifier(oid)
         check_identifier(serial)
+        check_storable('oid', oid)
         conflicts = ffi.new(_CONFLICTS)
         check(lib.neo_transaction_check_current_serial(context.handle, oid, serial, conflicts))
         self._resolve(context, conflicts)
@@ -542,6 +548,12 @@ def check_identifier(identifier):
         raise TypeError(f'an oid or tid must be bytes, got {identifier!r}')
     if len(identifier) != 8:
         raise ValueError(f'an oid or tid has 8 bytes, got {identifier!r}')
+
+
+def check_storable(kind, identifier):
+    """Refuses what nodes take for an error of the protocol: they would close the connection, that of all the threads."""
+    if identifier > MAXIMUM:
+        raise NEOStorageError(f'{kind} {identifier.hex()} can not be stored: the last one is {MAXIMUM.hex()}')
 
 
 def initial_serial(serial):
