@@ -60,6 +60,19 @@ import Testing
     )
     func kept(seed: UInt64) { check(seed) }
 
+    @Test(arguments: Trial.allCases)
+    func trial(trial: Trial) {
+        for seed in 5_000_001...5_000_010 as ClosedRange<UInt64> {
+            var settings = SimulatedHistory.Settings(seed: seed)
+            settings.trials = [trial]
+            let report = SimulatedHistory(settings).run()
+            #expect(
+                report.violations.isEmpty,
+                "\(report)\nreplay: neo sim --seed \(seed) --trial \(trial.rawValue) --trace"
+            )
+        }
+    }
+
     /// `spec/master.md §19.2.6`: one of twenty masters leads the others, whoever dies.
     @Test func twentyMasters() {
         var settings = SimulatedHistory.Settings(seed: 20)

@@ -172,7 +172,16 @@ final class Administration {
             }
         }
         guard desk.isUp, !desk.isWaiting else { return again(isCertain) }
+        var isOver = false
+        // The operator's machine may die, and nobody hears of the order again.
+        world.schedule(after: 25_000_000_000) {
+            guard !isOver else { return }
+            isOver = true
+            again(false)
+        }
         desk.ask(Truncate(tid: tid)) { [self] outcome in
+            guard !isOver else { return }
+            isOver = true
             switch outcome {
             case .message(let message) where message.code == .ack:
                 counts[.truncate, default: 0] += 1
@@ -209,7 +218,7 @@ final class Administration {
         let again = { [self] in
             world.schedule(after: 1_000_000_000) { [self] in if !isSettled { settle() } }
         }
-        guard desk.isUp, !desk.isWaiting else { return again() }
+        guard desk.isUp, !desk.isWaiting, !isSuspended else { return again() }
         look { [self] picture in
             // What is left of storages that were erased, or lost their id before they had data: nobody will come back with it,
             // and a cluster that recovers waits for it.

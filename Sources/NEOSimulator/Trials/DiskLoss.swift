@@ -46,7 +46,7 @@ final class DiskLoss {
 
     private func goOn() {
         suspend(false)
-        scheduleNext()
+        if isActive { scheduleNext() }
     }
 
     private func tryToLose(until deadline: UInt64) {
@@ -63,7 +63,7 @@ final class DiskLoss {
     }
 
     private func waitUntilNoticed(_ nid: NID, until deadline: UInt64) {
-        if cluster.isKnownToBeLost(nid) || !isActive || world.now >= deadline { return goOn() }
+        if cluster.isKnownToBeLost(nid) || world.now >= deadline { return goOn() }
         world.schedule(after: Self.pause) { [self] in waitUntilNoticed(nid, until: deadline) }
     }
 }
@@ -124,7 +124,9 @@ extension SimulatedCluster {
     /// Whether a master that an operator tells to start, and that just did, gives up nothing: no other one leads, and all that
     /// it takes for readable is so in the newest table that anybody recorded.
     func isStartedWithAll(_ index: Int, _ core: MasterCore) -> Bool {
-        guard core.clusterState == .verifying, leader == index else { return false }
+        // The core of this one is in use.
+        let isAlone = masters.indices.allSatisfy { $0 == index || !(masters[$0].core?.isPrimary ?? false) }
+        guard core.clusterState == .verifying, isAlone else { return false }
         let newest = newestRecordedTable
         // A cluster that is just created has nothing to lose.
         guard !newest.isEmpty else { return true }
