@@ -40,7 +40,7 @@ def main():
                 loading = InThread(until_it_works, lambda: storage.load(oid), 200)
                 loading.result(200)
                 print(f'a load that was sent: {time.monotonic() - begin:.1f} s')
-                eventually(lambda: not lib.neo_client_is_connected(idle.app._client), 200)
+                eventually(lambda: not lib.neo_client_is_connected(idle.app._handle), 200)
                 print(f'an idle connection, by the client: {time.monotonic() - begin:.1f} s')
                 # The other one is back, with the id that it had.
                 eventually(lambda: 'C2' not in cluster.control('print', 'node', 'client').stdout, 200)

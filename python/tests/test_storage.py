@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
 import pytest
 import transaction
@@ -183,6 +184,32 @@ def test_callback_that_fails(storage):
     assert storage.lastTransaction() == tid
     assert storage.load(oid) == (b'1', tid)
     assert commit(storage, [(oid, tid, b'2')]) > tid
+
+
+def test_callback_that_uses_its_storage(shared_cluster):
+    """What it asked would be answered after its end only: it gets an error at once. A server of ZEO asks for sizes."""
+    with closing(shared_cluster.storage()) as storage:
+        oid = storage.new_oid()
+        tid = commit(storage, [(oid, z64, b'1')])
+
+    def callback(_):
+        other = TransactionMetaData()
+        for call in (
+                lambda: client.load(oid), lambda: client.loadBefore(oid, tid), client.sync, client.new_oid, client.undoLog,
+                lambda: client.history(oid), lambda: list(client.iterator()), lambda: client.tpc_begin(other),
+                lambda: client.tpc_vote(other), client.close):
+            with pytest.raises(NEOStorageError, match='callback'):
+                call()
+            client.tpc_abort(other)
+        seen.append((client.lastTransaction(), len(client), client.getSize()))
+
+    seen = []
+    with closing(shared_cluster.storage()) as client:
+        client.load(oid)
+        assert InThread(lambda: commit(client, [(oid, tid, b'2')], callback=callback)).result(10) > tid
+        assert client.load(oid)[0] == b'2'
+        assert len(client) >= u64(oid)
+    assert seen == [(tid, 0, 0)]
 
 
 def test_commit_while_another_thread_is_told_of_its_own(storage):

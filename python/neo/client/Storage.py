@@ -90,9 +90,11 @@ class Storage(Blobs, UndoLogCompatible, ConflictResolvingStorage):
     def __len__(self):
         """An estimation, the cluster does not count its objects: the last oid that this process was given, as a number.
 
-        If it was given none, the last one of the cluster.
+        If it was given none, the last one of the cluster; 0 in a callback, which can not ask.
         """
-        return self._last_oid or int.from_bytes(self.app.last_oid(), 'big')
+        if self._last_oid or self.app.is_calling_back:
+            return self._last_oid
+        return int.from_bytes(self.app.last_oid(), 'big')
 
     def __bool__(self):
         return True

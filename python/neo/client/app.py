@@ -124,23 +124,39 @@ class Application(History, PackMixin):
             is_argument = error.code == lib.NEO_INVALID_ARGUMENT
             exception = exception_of(error)
             raise ValueError(str(exception)) if is_argument else exception
-        self._client = client[0]
+        self._handle = client[0]
         self._is_closed = False
         #: Whether the database must be told, before anything else, that what it keeps may be out of date.
         self._is_stale = False
-        self._finalizer = weakref.finalize(self, _dispose, self._client, self._deliveries, self._transactions)
+        self._finalizer = weakref.finalize(self, _dispose, self._handle, self._deliveries, self._transactions)
         self._finalizer.atexit = False
+
+    @property
+    def is_calling_back(self):
+        """Whether this thread is in a callback of this client."""
+        thread = self._deliveries.thread
+        return thread is not None and thread == threading.get_ident()
+
+    def _check_caller(self):
+        if self.is_calling_back:
+            raise NEOStorageError('a callback can not use the storage that calls it: what it asked would wait for its end')
+
+    @property
+    def _client(self):
+        """The client of the library, for functions that may wait for a node."""
+        self._check_caller()
+        return self._handle
 
     def close(self):
         """Closes all the connections. Calls of other threads end with an error; no callback follows."""
         with self._lock:
             if self._is_closed:
                 return
-            if self._deliveries.thread == threading.get_ident():
+            if self.is_calling_back:
                 raise NEOStorageError('a storage can not be closed by a callback that it called')
             self._is_closed = True
         _clients.discard(self)
-        lib.neo_client_close(self._client)
+        lib.neo_client_close(self._handle)
 
     @property
     def is_closed(self):
@@ -149,7 +165,7 @@ class Application(History, PackMixin):
     def _after_fork(self):
         """In the child: a new client with the same options. Nothing is sent on what is the parent's."""
         self._finalizer.detach()
-        lib.neo_client_abandon(self._client)
+        lib.neo_client_abandon(self._handle)
         database = self._deliveries.database
         # The parent goes on with it.
         self._options.pop('cache_file', None)
@@ -202,7 +218,7 @@ class Application(History, PackMixin):
         if self._is_stale:
             self._refresh()
         tid = ffi.new(_IDENTIFIER)
-        error = lib.neo_last_transaction(self._client, tid)
+        error = lib.neo_last_transaction(self._handle, tid)
         if error:
             raise exception_of(error)
         return ffi.buffer(tid)[:]
@@ -243,6 +259,7 @@ class Application(History, PackMixin):
 
     def begun(self, transaction):
         """The same, if it has begun in the cluster."""
+        self._check_caller()
         context = self.transaction(transaction)
         if context.handle == NULL:
             raise StorageTransactionError(self, f'transaction {transaction!r} could not begin')
@@ -472,7 +489,7 @@ class Cache:
 
     def save(self):
         """Writes the file that keeps the cache, as `close` does, if there is one."""
-        lib.neo_cache_save(self._app._client)
+        lib.neo_cache_save(self._app._handle)
 
     def statistics(self):
         """{'maximum_bytes', 'bytes', 'record_count', 'hit_count', 'miss_count'}"""
