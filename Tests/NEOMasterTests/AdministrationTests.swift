@@ -234,6 +234,37 @@ import Testing
         #expect(cluster.core.recovery.permission == .complete)
     }
 
+    /// The master that ordered it is lost before S1 hears of it. S2, which recorded the order, would truncate alone.
+    @Test func truncationThatNotAllKnow() {
+        var cluster = ScriptedCluster(replicas: 1)
+        let nids = [NID(.storage, 1), NID(.storage, 2)]
+        let row = nids.map { CellRecord(nid: $0, state: .upToDate) }
+        cluster.storage(1, nid: nids[0])
+        cluster.answer("S1", AnswerRecovery(ptid: 7, backupTID: nil, truncateTID: nil))
+        cluster.answer("S1", AnswerPartitionTable(ptid: 7, replicas: 1, rows: [row, row]))
+        cluster.storage(2, nid: nids[1])
+        let lines = cluster.answer("S2", AnswerRecovery(ptid: 7, backupTID: nil, truncateTID: TID(1000)))
+        #expect(lines == ["S1 < Truncate", "S1 < AskRecovery"])
+        #expect(cluster.core.clusterState == .recovering)
+        cluster.answer("S1", AnswerRecovery(ptid: 7, backupTID: nil, truncateTID: TID(1000)))
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
+    /// S2 was absent from a truncation, and has the order still.
+    @Test func truncationThatIsOver() {
+        var cluster = ScriptedCluster(replicas: 1)
+        let row = [
+            CellRecord(nid: NID(.storage, 1), state: .upToDate), CellRecord(nid: NID(.storage, 2), state: .outOfDate),
+        ]
+        cluster.storage(2, nid: NID(.storage, 2))
+        cluster.answer("S2", AnswerRecovery(ptid: 8, backupTID: nil, truncateTID: TID(1000)))
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.answer("S1", AnswerRecovery(ptid: 9, backupTID: nil, truncateTID: nil))
+        let lines = cluster.answer("S1", AnswerPartitionTable(ptid: 9, replicas: 1, rows: [row, row]))
+        #expect(!lines.contains("S1 < Truncate"))
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
     @Test func packs() {
         var cluster = ScriptedCluster.running(lastTID: TID(1000))
         cluster.client(1)

@@ -71,6 +71,28 @@ import Testing
         }
     }
 
+    @Test("A storage that missed a truncation executes it before it replicates, and does not keep the order")
+    func missedTruncation() throws {
+        var scenario = try StorageScenario(.immediate)
+        try scenario.commit(4, 100, at: 104, by: scenario.a)
+        try scenario.commit(4, on: 104, 200, at: 204, by: scenario.a)
+        try scenario.tell(.stopOperation(StopOperation()))
+        try scenario.tell(.truncate(Truncate(tid: TID(104))))
+        // 1. An operator starts the cluster without this node. 2. It comes back, with nothing that is readable.
+        let cells = [StorageScenario.own, StorageScenario.other].map {
+            CellRecord(nid: $0, state: $0 == StorageScenario.own ? .outOfDate : .upToDate)
+        }
+        let table = SendPartitionTable(ptid: 9, replicas: 1, rows: Array(repeating: cells, count: 4))
+        try scenario.tell(.sendPartitionTable(table))
+        try scenario.tell(.startOperation(StartOperation(backup: false)))
+        try scenario.host.completeJobs()
+        let told = brief(scenario.host.packets(scenario.master))
+        #expect(told.contains("NotifyReady"), "\(told)")
+        let reader = try scenario.host.database.makeReader()
+        #expect(try reader.configuration().truncateTID == nil)
+        #expect(try reader.tids(in: 0, .zero ... .max, limit: .max) == [TID(104)])
+    }
+
     @Test("A storage remembers the greatest id that it heard of, and tells it to the next master")
     func greatestID() throws {
         var scenario = try StorageScenario(.immediate)

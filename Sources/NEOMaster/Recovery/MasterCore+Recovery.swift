@@ -141,6 +141,12 @@ extension MasterCore {
     /// `spec/master.md §5.4`
     mutating func startIfPossible(_ context: inout Context) {
         let isLoaded = recovery.isLoaded && table.isFilled
+        if isLoaded, recovery.adoptsTruncation(of: table.readableNIDs), let tid = recovery.truncateTID {
+            context.log(
+                .warning,
+                "not all storages know that the database is to be truncated after \(tid): they are told"
+            )
+        }
         guard let candidates = isLoaded ? candidatesOfTable(&context) : candidatesOfCreation() else { return }
         guard !candidates.isEmpty, candidates.allSatisfy({ !recovery.awaited.contains($0) }) else { return }
         if isLoaded, let truncateTID = recovery.truncateTID {

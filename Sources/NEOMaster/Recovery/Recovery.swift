@@ -162,6 +162,16 @@ struct Recovery: Hashable, Sendable {
         return .load
     }
 
+    /// The master that ordered a truncation was lost before all storages recorded it, the one that gave the table included: who
+    /// did would truncate alone. The order was acknowledged, and holds for all.
+    /// - Parameter owners: those with readable cells. Others may have the order of a truncation that is over.
+    /// - Returns: whether there is such an order.
+    mutating func adoptsTruncation(of owners: Set<NID>) -> Bool {
+        guard truncateTID == nil else { return false }
+        truncateTID = owners.compactMap { reports[$0]?.truncateTID }.max()
+        return truncateTID != nil
+    }
+
     mutating func lost(_ nid: NID) -> Action {
         awaited.remove(nid)
         reports[nid] = nil

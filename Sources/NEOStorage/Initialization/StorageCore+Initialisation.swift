@@ -56,13 +56,13 @@ extension StorageCore {
             submit(.validate(validated.ttid, validated.tid), &context)
         case .askLastIDs:
             if waitsForDatabase(request, packet) { return }
-            if try reader.configuration().truncateTID != nil {
-                truncate(request, &context)
-            } else {
-                try answerLastIDs(request, &context)
-            }
+            if try truncates(before: request, packet, &context) { return }
+            try answerLastIDs(request, &context)
         case .startOperation(let start):
             if waitsForDatabase(request, packet) { return }
+            // Without readable cells, the others were verified without this node. An order that it kept would be taken for one of the
+            // whole cluster, once it is readable again, by a master that recovers.
+            if !readable.contains(true), try truncates(before: request, packet, &context) { return }
             try startOperation(backup: start.backup, id, request, &context)
         case .checkPartition(let order):
             // A reference master orders it in any state (`spec/master.md §14.7`).
@@ -71,15 +71,22 @@ extension StorageCore {
         }
     }
 
-    /// One more slice of the truncation that was ordered (`spec/storage.md §18.4`).
-    mutating func truncate(_ request: UInt32, _ context: inout Context) {
+    /// Executes one more slice of the truncation that was ordered (`spec/storage.md §18.4`), and then the packet again.
+    /// - Returns: false if none was ordered, or all is done.
+    private mutating func truncates(
+        before request: UInt32,
+        _ packet: Packet,
+        _ context: inout Context
+    ) throws -> Bool {
+        guard try reader.configuration().truncateTID != nil else { return false }
         // Nobody is served meanwhile.
         let budget = WorkBudget(rows: 100_000, milliseconds: 200)
-        closeGate(until: submit(.truncate(budget), then: .truncated(request: request), &context))
+        closeGate(until: submit(.truncate(budget), then: .truncated(before: request, packet), &context))
+        return true
     }
 
     /// `spec/storage.md §18.5`
-    mutating func answerLastIDs(_ request: UInt32, _ context: inout Context) throws {
+    private mutating func answerLastIDs(_ request: UInt32, _ context: inout Context) throws {
         guard case .connected(let id) = link else { return }
         if !configuration.disablesPack, let packed = try smallestPackID() {
             completedPackID = packed

@@ -16,7 +16,8 @@ enum Continuation: Hashable, Sendable {
     /// A relock that ends in a conflict.
     case unstored(ConnectionID, request: UInt32, TTID, OID, serial: TID, current: TID)
     case unlocked(TTID)
-    case truncated(request: UInt32)
+    /// A slice of a truncation, that is to be complete before the request of the master is processed.
+    case truncated(before: UInt32, Packet)
     case dropped(PartitionID)
     case packed(PartitionID)
     /// The order that a cell completed is recorded.

@@ -75,12 +75,9 @@ extension StorageCore {
             let conflict = RelockConflict(serial: serial, current: current, data: data)
             try unstored(id, request, ttid, oid, conflict, &context)
         case .unlocked(let ttid): try ended(ttid, &context)
-        case .truncated(let request):
-            if case .slice(isFinished: false) = outcome {
-                truncate(request, &context)
-            } else {
-                try answerLastIDs(request, &context)
-            }
+        case .truncated(let request, let packet):
+            guard case .connected(let id) = link else { return }
+            try initialisation(id, request, packet, &context)
         case .dropped(let partition):
             if case .slice(let isFinished) = outcome { try dropped(partition, isFinished: isFinished, &context) }
         case .packed(let partition):
