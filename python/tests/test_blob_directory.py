@@ -109,22 +109,18 @@ def test_blobs_larger_than_the_cache(opened):
 
 
 SHARING = """
-import hashlib, random, sys, time
+import hashlib, random, sys
 from neo.client.Storage import Storage
 masters, name, blob_dir, tid, seed, *expected = sys.argv[1:]
 storage = Storage(masters, name, blob_dir=blob_dir, blob_cache_size=3 << 20, blob_cache_size_check=10)
 random.seed(int(seed))
-deadline = time.monotonic() + 1.5
-count = 0
-while time.monotonic() < deadline:
+for _ in range(40):
     oid, digest = random.choice(expected).split(':')
     file = storage.openCommittedBlobFile(bytes.fromhex(oid), bytes.fromhex(tid))
     found = hashlib.sha256(file.read()).hexdigest()
     file.close()
     assert found == digest, oid
-    count += 1
 storage.close()
-print(count)
 """
 
 
@@ -139,11 +135,10 @@ def test_processes_share_a_directory(opened, shared_cluster, tmp_path):
         subprocess.Popen(
             [sys.executable, '-c', SHARING, shared_cluster.masters, shared_cluster.name, str(tmp_path / 'shared'),
              tid.hex(), str(seed), *expected],
-            stdout=subprocess.PIPE, text=True, env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
         for seed in range(3)]
     for process in processes:
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == 0 and int(output) > 10
+        assert process.wait(timeout=120) == 0
     last = opened('shared', blob_cache_size=3 * CHUNK)
     eventually(lambda: cached_bytes(last) <= 3 * CHUNK)
     assert not temporary_files(last)
