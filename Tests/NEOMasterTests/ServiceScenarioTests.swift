@@ -158,6 +158,24 @@ import Testing
         )
     }
 
+    /// Seed 31398941 of the simulation: the last cell that had not executed the order is given up.
+    @Test func packIsCompletedByThoseThatStay() {
+        var cluster = ScriptedCluster.running(partitions: 1, replicas: 1, lastTID: TID(1000))
+        cluster.client(1)
+        cluster.admin()
+        for name in ["S1", "S2"] { cluster.send(name, NotifyPackCompleted(tid: .zero)) }
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [], checked: [0], pack: PackRequest(oids: nil, tid: TID(1000)))
+        for name in ["S1", "S2"] { cluster.lock(name, ttid) }
+        cluster.send("C1", WaitForPack(tid: cluster.core.lastTransaction))
+        #expect(cluster.send("S1", NotifyPackCompleted(tid: cluster.core.lastTransaction)) == [])
+        var lines = cluster.send("A1", SetNumReplicas(replicas: 0))
+        lines += cluster.send("A1", TweakPartitionTable(dryRun: false, excluded: []))
+        for name in ["S1", "S2"] where cluster.last(name) == .ping(Ping()) { lines += cluster.answer(name, Pong()) }
+        #expect(cluster.tableText(2).hasPrefix("U."), "\(cluster.tableText(2))")
+        #expect(lines.contains("C1 < WaitedForPack"))
+    }
+
     // MARK: Operators
 
     /// 19.12.1 and 2: what is refused in which state, without the loss of the connection.

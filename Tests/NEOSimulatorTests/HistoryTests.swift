@@ -52,6 +52,8 @@ import Testing
             4_075_380,
             // A master that slept told the end of a transaction that the next one had found and committed.
             4_075_503,
+            // The last cell that had not executed a pack was given up: who waited for it was not told.
+            31_398_941,
             // An interrupted commit was validated at one of two storages; an admin kept storages that were removed.
             4_075_835, 4_076_383,
             // The only storage with the lock of a commit was stopped during the verification.

@@ -73,6 +73,8 @@ extension MasterCore {
         context.log(.info, "partition table \(ptid): \(changes.count) cells changed, \(describeCells())")
         guard clusterState == .running || clusterState == .stopping else { return }
         if let nid = onlyStorage.changed(to: table) { askWhetherRecorded([nid], &context) }
+        // The last cells that had not executed an order may be gone.
+        recomputePackCompletion(&context)
     }
 
     var fullTable: SendPartitionTable {
