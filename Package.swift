@@ -171,7 +171,7 @@ let package = Package(
         .testTarget(
             name: "NEOClientTests",
             dependencies: [
-                "NEOClient", "NEOProtocol", "NEOEngine", "NEOTopology",
+                "NEOClient", "NEOProtocol", "NEOEngine", "NEOTopology", "NEOTransport",
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings

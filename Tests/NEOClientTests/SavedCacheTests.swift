@@ -1,5 +1,6 @@
 import NEOEngine
 import NEOProtocol
+import NEOTransport
 import NIOCore
 import Testing
 

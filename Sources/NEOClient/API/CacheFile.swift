@@ -1,13 +1,6 @@
 import NEOProtocol
+import NEOTransport
 import NIOCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 /// The file that keeps the record cache of a client while no process has it (``ClientConfiguration/cacheFile``).
 ///
@@ -21,15 +14,7 @@ import Darwin
 /// It is replaced as a whole, so that a reader has the old one or the new one, whoever reads or writes and whatever crashes;
 /// the id, drawn for each file, keeps blocks of two files from being taken for one. What does not match is not used.
 enum CacheFile {
-    /// Why a file cannot be used or written.
-    struct Failure: Error, Hashable, CustomStringConvertible {
-        let description: String
-
-        init(_ description: String) { self.description = description }
-
-        /// What the last call of the system said.
-        static func system(_ call: String) -> Failure { Failure("\(call): \(String(cString: strerror(errno)))") }
-    }
+    typealias Failure = ReplaceableFile.Failure
 
     private static let magic: [UInt8] = Array("NEOcache".utf8)
     private static let version: UInt32 = 1
@@ -42,7 +27,7 @@ enum CacheFile {
 
     /// Replaces the file, for a cluster of this name.
     static func write(_ cache: SavedCache, cluster: String, to path: String) throws(Failure) {
-        let file = try Descriptor(writing: path + ".new")
+        let file = try ReplaceableFile(writing: path + ".new")
         let id = UInt64.random(in: 0...UInt64.max)
         var header = ByteBuffer(bytes: magic)
         header.writeInteger(version)
@@ -88,7 +73,7 @@ enum CacheFile {
         return block
     }
 
-    private static func write(_ block: ByteBuffer, to file: Descriptor) throws(Failure) {
+    private static func write(_ block: ByteBuffer, to file: ReplaceableFile) throws(Failure) {
         var content = block
         content.moveReaderIndex(forwardBy: prefixBytes)
         try file.write(ByteBuffer(integer: UInt32(content.readableBytes)))
@@ -101,7 +86,7 @@ enum CacheFile {
     /// What the file of a cluster has, the most useful records first, as much as fits in a cache of `maximumBytes`; nil:
     /// there is no file.
     static func read(_ path: String, cluster: String, maximumBytes: Int) throws(Failure) -> SavedCache? {
-        guard let file = try Descriptor(reading: path) else { return nil }
+        guard let file = try ReplaceableFile(reading: path) else { return nil }
         let damaged = Failure("it is not a cache file of this version, or damaged")
         var header = try file.read(magic.count + 24)
         guard header.readBytes(length: magic.count) == magic, header.readInteger(as: UInt32.self) == version,
@@ -152,101 +137,5 @@ enum CacheFile {
         guard TID(serial) <= tid, following.map({ $0 > TID(serial) && $0 <= tid }) ?? true else { return nil }
         let record = Record(data: data, serial: TID(serial), next: following)
         return SavedCache.Entry(oid: OID(oid), record: record, useCount: Int(useCount))
-    }
-}
-
-/// A file that is open.
-private final class Descriptor {
-    typealias Failure = CacheFile.Failure
-
-    private let descriptor: Int32
-    private let path: String
-
-    /// Opens a file for reading; nil if there is none.
-    init?(reading path: String) throws(Failure) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        if descriptor < 0, errno == ENOENT { return nil }
-        guard descriptor >= 0 else { throw .system("open") }
-        self.descriptor = descriptor
-        self.path = path
-    }
-
-    /// Opens a file that is to take the place of another one. Only one process does so at a time.
-    init(writing path: String) throws(Failure) {
-        // Whoever reads the records of a database must be allowed to read the database.
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw .system("open") }
-        self.descriptor = descriptor
-        self.path = path
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            throw Failure("another process writes it")
-        }
-        // The other process may just have given it its final name.
-        var (mine, named) = (stat(), stat())
-        guard fstat(descriptor, &mine) == 0, stat(path, &named) == 0, mine.st_ino == named.st_ino else {
-            throw Failure("another process wrote it")
-        }
-        guard ftruncate(descriptor, 0) == 0 else { throw .system("ftruncate") }
-    }
-
-    deinit { close(descriptor) }
-
-    var remainingBytes: Int {
-        var status = stat()
-        let position = lseek(descriptor, 0, SEEK_CUR)
-        guard position >= 0, fstat(descriptor, &status) == 0 else { return 0 }
-        return Int(status.st_size) - Int(position)
-    }
-
-    /// Exactly so many bytes.
-    func read(_ count: Int) throws(Failure) -> ByteBuffer {
-        var buffer = ByteBuffer()
-        guard count > 0 else { return buffer }
-        buffer.reserveCapacity(count)
-        while buffer.readableBytes < count {
-            let missing = count - buffer.readableBytes
-            let result = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: missing) { bytes in
-                max(0, retried { systemRead(descriptor, bytes.baseAddress, missing) })
-            }
-            guard result > 0 else { throw Failure("it ends too early") }
-        }
-        return buffer
-    }
-
-    func skip(_ count: Int) throws(Failure) {
-        guard lseek(descriptor, off_t(count), SEEK_CUR) >= 0 else { throw .system("lseek") }
-    }
-
-    func write(_ buffer: ByteBuffer) throws(Failure) {
-        var rest = buffer
-        while rest.readableBytes > 0 {
-            let count = rest.withUnsafeReadableBytes { bytes in
-                retried { systemWrite(descriptor, bytes.baseAddress, bytes.count) }
-            }
-            guard count > 0 else { throw .system("write") }
-            rest.moveReaderIndex(forwardBy: count)
-        }
-    }
-
-    /// Gives the file its final name, once it is on disk.
-    func replace(_ other: String) throws(Failure) {
-        guard fsync(descriptor) == 0 else { throw .system("fsync") }
-        guard rename(path, other) == 0 else { throw .system("rename") }
-    }
-}
-
-private func systemRead(_ descriptor: Int32, _ bytes: UnsafeMutableRawPointer?, _ count: Int) -> Int {
-    read(descriptor, bytes, count)
-}
-
-private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
-    write(descriptor, bytes, count)
-}
-
-/// Calls the system again as long as signals interrupt it.
-private func retried(_ call: () -> Int) -> Int {
-    while true {
-        let result = call()
-        if result >= 0 || errno != EINTR { return result }
     }
 }

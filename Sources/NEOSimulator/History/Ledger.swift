@@ -53,15 +53,16 @@ public struct Ledger {
 
     public internal(set) var attempts: [Attempt] = []
     var truncation: Truncation?
+    public internal(set) var observations: [Observation] = []
+    /// What is superseded up to this TID may be gone: a pack up to there was ordered, and perhaps committed.
+    public var packed: TID { attempts.compactMap { $0.requested == nil ? nil : $0.pack }.max() ?? .zero }
 
     /// Whether what was committed may be gone.
     func mayBeTruncated(_ attempt: Attempt, at tid: TID) -> Bool {
         guard let truncation else { return false }
         return tid > truncation.tid && attempt.number <= UInt64(truncation.attempts)
     }
-    public internal(set) var observations: [Observation] = []
-    /// What is superseded up to this TID may be gone: a pack up to there was ordered, and perhaps committed.
-    public var packed: TID { attempts.compactMap { $0.requested == nil ? nil : $0.pack }.max() ?? .zero }
+
     /// The TID of the last pack order that was acknowledged.
     var lastPackOrder: TID? {
         attempts.compactMap { attempt in

@@ -144,7 +144,9 @@ class Application(History, PackMixin):
     @property
     def _client(self):
         """The client of the library, for functions that may wait for a node."""
-        self._check_caller()
+        # Each load comes here.
+        if self._deliveries.thread is not None:
+            self._check_caller()
         return self._handle
 
     def close(self):
