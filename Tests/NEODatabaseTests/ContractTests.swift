@@ -1,6 +1,7 @@
 import NEODatabase
 import NEOProtocol
 import NIOCore
+import TestVectors
 import Testing
 
 /// What every backend does (``DatabaseReader``, ``DatabaseJob``). Tables of two partitions: even and odd ids.
@@ -322,6 +323,75 @@ import Testing
         )
     }
 
+    /// An undo that a pack leaves refers to a revision that is gone: it keeps its value, and can be undone to
+    /// (`spec/database.md §16`, 21).
+    @Test(arguments: Backend.allCases)
+    func packOfUndos(backend: Backend) throws {
+        let test = try TestDatabase(backend)
+        let search = DatabaseJob.Operation.removeOrphans(after: -1, .rows(99), dryRun: true)
+        for (tid, text, target) in [(10, "a", nil), (20, "b", nil), (30, nil, 10), (40, "c", nil), (50, nil, 30)]
+            as [(UInt64, String?, UInt64?)]
+        {
+            let data = text.map { StoredData($0) }
+            let object = DatabaseJob.PendingObject(oid: OID(1), data: data, dataTID: target.map { TID($0) })
+            try test.steps.perform(together: [
+                .store(TTID(tid - 2), object, undoTargetRequired: true),
+                .vote(TTID(tid - 2), TransactionMetadata(OID(1))),
+                .lock(TTID(tid - 2), TID(tid), approvesPack: false), .unlock(TTID(tid - 2), TID(tid)),
+            ])
+        }
+        try test.steps.perform(.pack(1, PackSlice(tid: TID(35)), .rows(9)))
+        #expect(try test.tids(1) == [50, 40, 30])
+        #expect(try [30, 40, 50].map { try test.text(1, .at(TID($0))) } == ["a", "c", "a"])
+        #expect(
+            try test.reader.undo(of: OID(1), in: 1, undoneTID: TID(40), before: nil, current: nil)
+                == .found(UndoRecord(current: TID(50), undo: TID(50), isCurrent: false))
+        )
+        #expect(try test.steps.perform(search) == .orphans(count: 0, next: nil))
+        try test.steps.perform(.pack(1, PackSlice(tid: TID(50)), .rows(9)))
+        #expect(try test.tids(1) == [50])
+        #expect(try test.text(1) == "a")
+        #expect(try test.steps.perform(search) == .orphans(count: 0, next: nil))
+    }
+
+    /// Walks through the objects that exist as of any TID, in chunks of any size (`spec/storage.md §23`, 60).
+    @Test(arguments: Backend.allCases)
+    func walksThroughObjects(backend: Backend) throws {
+        var random = SplitMix(seed: 60)
+        let test = try TestDatabase(backend)
+        var history: [[UInt64: Bool]] = [[:]]
+        for tid in 1...12 as ClosedRange<UInt64> {
+            var exists = history[history.count - 1]
+            var objects: [(UInt64, String?)] = []
+            for oid in 0..<14 as Range<UInt64> where Int.random(in: 0..<4, using: &random) == 0 {
+                let isDeletion = exists[oid] == true && Bool.random(using: &random)
+                exists[oid] = !isDeletion
+                objects.append((oid, isDeletion ? nil : "\(tid)"))
+            }
+            try test.commit(10 * tid - 2, 10 * tid, objects)
+            history.append(exists)
+        }
+        for (tid, exists) in history.enumerated() {
+            for partition in 0..<2 {
+                let expected = exists.filter { $0.value && Int($0.key % 2) == partition }.keys.sorted()
+                for limit in [1, 2, 3, 7, 100] {
+                    var found: [UInt64] = []
+                    var first: OID? = .zero
+                    var slices = 0
+                    while let from = first {
+                        let asOf = TID(UInt64(10 * tid + 5))
+                        let slice = try test.reader.oids(from: from, in: partition, asOf: asOf, limit: limit)
+                        found += slice.oids.map(\.rawValue)
+                        first = slice.lastConsidered.map { OID($0.rawValue + 2) }
+                        slices += 1
+                    }
+                    #expect(found == expected, "\(limit) of partition \(partition) as of \(tid)")
+                    #expect(slices >= expected.count / limit)
+                }
+            }
+        }
+    }
+
     /// A slice ends when its time is over, however many rows are left, and does something however short the time.
     @Test func slicesAreMeasured() throws {
         let test = try TestDatabase(.sqlite)
@@ -363,18 +433,140 @@ import Testing
     func truncation(backend: Backend) throws {
         let test = try TestDatabase(backend)
         for tid in [10, 20, 30] as [UInt64] { try test.commit(tid - 2, tid, [(1, "\(tid)"), (2, "\(tid)")]) }
+        try test.commit(38, 40, [(7, "40")])
         try test.steps.perform(.setBackupTID(TID(20)))
         try test.steps.perform(.orderTruncation(TID(10)))
         #expect(try test.reader.configuration().backupTID == nil)
         var slices = 1
         while try test.steps.perform(.truncate(.rows(2))) == .slice(isFinished: false) {
+            // Whoever interrupts it: it is done at the next start.
+            if slices == 1 { try test.reopen() }
             #expect(try test.reader.configuration().truncateTID == TID(10))
             slices += 1
         }
         #expect(slices > 1)
         #expect(try test.reader.configuration().truncateTID == nil)
         #expect(try test.tids(1) == [10])
-        #expect(try test.reader.lastIDs(in: [0, 1]).tid == TID(10))
+        // New OIDs begin behind the last one that is left.
+        #expect(
+            try test.reader.lastIDs(in: [0, 1]) == LastIDs(transactionTID: TID(10), recordTID: TID(10), oid: OID(2))
+        )
+    }
+
+    /// What cells know of what is gone: how far they are replicated, and which packs they executed
+    /// (`spec/replication.md §2.3, §10.8`).
+    @Test(arguments: Backend.allCases)
+    func truncationOfWhatCellsKnow(backend: Backend) throws {
+        let test = try TestDatabase(backend, partitions: 4)
+        for (partition, tid) in [(1, 30), (2, 10)] as [(PartitionID, UInt64)] {
+            let cell = CellChange(partition: partition, nid: NID(1), state: .outOfDate)
+            try test.steps.perform(.changePartitionTable(.init(ptid: 2, replicas: 0, cells: [cell], isComplete: false)))
+            try test.steps.perform(.replicate(.init(partition: partition, progress: TID(tid))))
+        }
+        try test.steps.perform(together: [.setPacked(0, TID(25)), .setPacked(3, TID(15)), .orderTruncation(TID(20))])
+        while try test.steps.perform(.truncate(.rows(2))) == .slice(isFinished: false) {}
+        try test.reopen()
+        let cells = try test.reader.cells()
+        #expect(cells.map(\.state) == [.upToDate, .outOfDate, .outOfDate, .upToDate])
+        #expect(cells.map(\.tid) == [nil, TID(20), TID(10), nil])
+        #expect([cells[0].packed, cells[3].packed] == [TID(20), TID(15)])
+    }
+
+    /// Rows of data that a crash left: the search tells them, and deletes them if it is asked to; nothing that is used, and
+    /// nothing of a transaction in progress, voted or not (`spec/storage.md §23`, 55).
+    @Test(arguments: Backend.allCases.filter { $0 != .memory })
+    func orphans(backend: Backend) throws {
+        func object(_ oid: UInt64) -> DatabaseJob.PendingObject {
+            DatabaseJob.PendingObject(oid: OID(oid), data: StoredData("of \(oid)"))
+        }
+        let test = try TestDatabase(backend)
+        try test.commit(8, 10, [(1, "kept")])
+        for (ttid, oid) in [(12, 3), (14, 5), (16, 7)] as [(UInt64, UInt64)] {
+            try test.steps.perform(.store(TTID(ttid), object(oid), undoTargetRequired: false))
+        }
+        try test.steps.perform(.vote(TTID(16), TransactionMetadata(OID(7))))
+        // The stores of the two others are forgotten.
+        try test.reopen()
+        try test.steps.perform(.store(TTID(18), object(9), undoTargetRequired: false))
+        func search(dryRun: Bool) throws -> Int {
+            var found = 0
+            var after: Int64? = -1
+            while let position = after {
+                let job = DatabaseJob.Operation.removeOrphans(after: position, .rows(1), dryRun: dryRun)
+                guard case .orphans(let count, let next) = try test.steps.perform(job) else { return -1 }
+                found += count
+                after = next
+            }
+            return found
+        }
+        #expect(try search(dryRun: true) == 2)
+        #expect(try search(dryRun: true) == 2)
+        #expect(try search(dryRun: false) == 2)
+        #expect(try search(dryRun: true) == 0)
+        for (ttid, metadata) in [(16, nil), (18, TransactionMetadata(OID(9)))] as [(UInt64, TransactionMetadata?)] {
+            if let metadata { try test.steps.perform(.vote(TTID(ttid), metadata)) }
+            try test.steps.perform(.lock(TTID(ttid), TID(ttid + 2), approvesPack: false))
+            try test.steps.perform(.unlock(TTID(ttid), TID(ttid + 2)))
+        }
+        #expect(try [1, 7, 9].map { try test.text($0) } == ["kept", "of 7", "of 9"])
+    }
+
+    /// A few values that many transactions store, in any order of ends: a value is there as long as it is used, and not
+    /// longer (`spec/storage.md §23`, 56).
+    @Test(arguments: Backend.allCases, 0..<8 as Range<UInt64>)
+    func valuesOfManyTransactions(backend: Backend, seed: UInt64) throws {
+        var random = SplitMix(seed: seed)
+        let test = try TestDatabase(backend)
+        let values = ["a", "b", ""]
+        /// Stored objects, and whether it is voted.
+        var pending: [TTID: (objects: [UInt64: String?], isVoted: Bool)] = [:]
+        var committed: [UInt64: [(tid: UInt64, value: String?)]] = [:]
+        var last: UInt64 = 0
+        for _ in 0..<120 {
+            last += 10
+            let ttid = pending.keys.sorted().randomElement(using: &random)
+            switch (Int.random(in: 0..<8, using: &random), ttid) {
+            case (0...2, let ttid):
+                let ttid = ttid ?? TTID(last)
+                guard pending[ttid]?.isVoted != true else { continue }
+                let oid = UInt64.random(in: 1...4, using: &random)
+                let value = Bool.random(using: &random) ? values.randomElement(using: &random) : nil
+                let object = DatabaseJob.PendingObject(oid: OID(oid), data: value.map { StoredData($0) })
+                try test.steps.perform(.store(ttid, object, undoTargetRequired: false))
+                pending[ttid, default: ([:], false)].objects[oid] = .some(value)
+            case (3, _): pending[TTID(last)] = ([:], false)
+            case (4, let ttid?):
+                try test.steps.perform(.abort(ttid))
+                pending[ttid] = nil
+            case (5, let ttid?):
+                guard let objects = pending[ttid]?.objects, pending[ttid]?.isVoted == false else { continue }
+                guard let (oid, _) = objects.sorted(by: { $0.key < $1.key }).first else { continue }
+                let given = try test.steps.perform(.unstore(ttid, OID(oid)))
+                #expect(given == .unstored(objects[oid].flatMap { $0 }.map { StoredData($0) }))
+                pending[ttid]?.objects[oid] = nil
+            case (6, let ttid?):
+                guard pending[ttid]?.isVoted == false else { continue }
+                try test.steps.perform(.vote(ttid, TransactionMetadata()))
+                pending[ttid]?.isVoted = true
+            case (7, let ttid?):
+                guard let (objects, isVoted) = pending[ttid], isVoted else { continue }
+                let tid = TID(last)
+                try test.steps.perform(together: [.lock(ttid, tid, approvesPack: false), .unlock(ttid, tid)])
+                for (oid, value) in objects { committed[oid, default: []].append((last, value)) }
+                pending[ttid] = nil
+            default: continue
+            }
+            for (oid, revisions) in committed {
+                for revision in revisions { #expect(try test.text(oid, .at(TID(revision.tid))) == revision.value) }
+            }
+        }
+        for ttid in pending.keys { try test.steps.perform(.abort(ttid)) }
+        let search = DatabaseJob.Operation.removeOrphans(after: -1, .rows(999), dryRun: true)
+        #expect(try test.steps.perform(search) == .orphans(count: 0, next: nil))
+        #expect(!committed.isEmpty)
+        // Without its records nothing is left of them.
+        for partition in 0..<2 { try test.steps.perform(.deleteRange(partition, after: nil, through: nil)) }
+        #expect(try test.steps.perform(search) == .orphans(count: 0, next: nil))
     }
 
     @Test(arguments: Backend.allCases)

@@ -259,6 +259,21 @@ import Testing
         #expect(try test.reader.history(of: OID(1), in: 1, skip: 0, limit: 1).first?.size == count)
     }
 
+    /// Without deduplication too: an undo that is replicated with its value shares the row of the revision that it goes back
+    /// to; a value that has only the same bytes does not (`spec/replication.md §11`, R18).
+    @Test func replicatedUndoSharesItsRow() throws {
+        let test = try TestDatabase(.sqlite)
+        let value = StoredData("a")
+        let objects = [(11, 3, nil), (11, 1, nil), (13, 1, nil), (15, 1, 11)].map { (tid, oid, target: UInt64?) in
+            ReplicatedObject(oid: OID(oid), tid: TID(tid), data: value, dataTID: target.map { TID($0) })
+        }
+        try test.steps.perform(.replicate(.init(partition: 1, objects: objects)))
+        #expect(try test.text(1) == "a")
+        try test.reopen()
+        try test.database.writer.close()
+        #expect(try describe(test.path)["data"].array.count == 3)
+    }
+
     @Test func deduplicationIsChosenAtCreation() throws {
         let test = try TestDatabase(.sqliteWithDeduplication)
         try test.commit(8, 10, [(1, "same"), (2, "same")])

@@ -10,13 +10,21 @@ import Testing
 @Suite struct HostileInputTests {
     static let big = UInt64.max
 
-    static func store(_ oid: UInt64, serial: UInt64, dataTID: UInt64? = nil, ttid: UInt64) -> Packet {
+    static func store(
+        _ oid: UInt64,
+        serial: UInt64,
+        text: String = "",
+        checksum: Checksum = .zero,
+        compression: Int = 0,
+        dataTID: UInt64? = nil,
+        ttid: UInt64
+    ) -> Packet {
         AskStoreObject(
             oid: OID(oid),
             serial: TID(serial),
-            compression: 0,
-            checksum: .zero,
-            data: ByteBuffer(),
+            compression: compression,
+            checksum: checksum,
+            data: ByteBuffer(string: text),
             dataTID: dataTID.map { TID($0) },
             ttid: TID(ttid)
         ).packet
@@ -51,6 +59,11 @@ import Testing
             store(5, serial: 0, ttid: 0x1000),
         ],
         [.askVoteTransaction(AskVoteTransaction(ttid: TID(0x7777)))],
+        // Data that are not those of the checksum, or compressed in an unknown way.
+        [store(1, serial: 0, text: "x", checksum: Checksum(of: ByteBuffer(string: "y")), ttid: 0x1000)],
+        [store(1, serial: 0, text: "x", checksum: .zero, ttid: 0x1000)],
+        [store(1, serial: 0, checksum: Checksum(of: ByteBuffer(string: "y")), ttid: 0x1000)],
+        [store(1, serial: 0, compression: 2, ttid: 0x1000)],
         [.askTIDs(AskTIDs(first: -1, last: .max, partition: 0))],
         [.askTIDs(AskTIDs(first: 1, last: 1, partition: 0))],
         [.askObjectHistory(AskObjectHistory(oid: OID(1), first: .min, last: .max))],
@@ -74,6 +87,29 @@ import Testing
         try scenario.load(5, by: scenario.b)
         #expect(brief(scenario.host.packets(scenario.b)) == ["object 804 next nil"])
         #expect(scenario.host.exitStatus == nil)
+    }
+
+    @Test("2^21 - 1 objects in a transaction, and in a pack order; one more is refused (24)", arguments: [true, false])
+    func tooManyObjects(ofPack: Bool) throws {
+        let most = 1 << 21 - 1
+        for count in [most, most + 1] {
+            var scenario = try StorageScenario(.manual)
+            let oids = Array(repeating: OID(4), count: count)
+            let vote = AskStoreTransaction(
+                ttid: TID(0x1000),
+                user: ByteBuffer(),
+                description: ByteBuffer(),
+                extensionData: ByteBuffer(),
+                oids: ofPack ? [] : oids,
+                pack: ofPack ? PackRequest(oids: OIDList(oids), tid: TID(0x800)) : nil
+            )
+            try scenario.host.send(vote.packet, on: scenario.a)
+            #expect(scenario.host.open.contains(scenario.a) == (count == most))
+            if count > most { #expect(brief(scenario.host.packets(scenario.a)) == ["Error PROTOCOL_ERROR"]) }
+            #expect(scenario.host.jobs.count == (count == most ? 1 : 0))
+            try scenario.store(5, 0x1008, by: scenario.b)
+            #expect(brief(scenario.host.packets(scenario.b)) == ["stored nil"])
+        }
     }
 
     /// Odd, and harmless: answered, the connection is kept.
@@ -164,6 +200,20 @@ import Testing
         let connections = try (0..<3).map { _ in try scenario.host.accept() }
         #expect(connections.map(scenario.host.open.contains) == [false, true, true])
         #expect(scenario.host.open.contains(scenario.a))
+    }
+
+    @Test("A master that locks twice, or gives a final TID before the first one, is left; the lock stays")
+    func secondLock() throws {
+        for tids in [[0x1004, 0x1004], [0xffc]] as [[UInt64]] {
+            var scenario = try StorageScenario(.immediate)
+            try scenario.store(1, 0x1000, by: scenario.a)
+            try scenario.vote(0x1000, [1], by: scenario.a)
+            for tid in tids { try scenario.lock(0x1000, at: tid) }
+            #expect(scenario.host.take(scenario.master).last == .closed)
+            #expect(scenario.host.exitStatus == nil)
+            let unfinished = try scenario.host.database.makeReader().unfinishedTransactions()
+            #expect(unfinished == [UnfinishedTransaction(ttid: TID(0x1000), tid: tids.count > 1 ? TID(0x1004) : nil)])
+        }
     }
 
     @Test("A master that locks before the vote, or unlocks nothing, is left")

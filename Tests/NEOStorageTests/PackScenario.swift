@@ -1,6 +1,8 @@
+import MessagePack
 import NEODatabase
 import NEOEngine
 import NEOProtocol
+import NIOCore
 import Testing
 
 @testable import NEOStorage
@@ -34,6 +36,26 @@ struct PackScenario {
             tid: TID(tid)
         )
     }
+
+    /// The orders as they come from a storage of the reference: all OIDs of a list in one string of bytes.
+    static func asReferencesGiveThem(_ orders: [PackOrder]) throws -> [PackOrder] {
+        let items = orders.map { order in
+            let oids = order.oids.map { list in ByteBuffer(bytes: list.oids.flatMap { bytes(of: $0.rawValue) }) }
+            return MessagePackValue.array([
+                .binary(ByteBuffer(bytes: bytes(of: order.id.rawValue))), order.approved.map { .bool($0) } ?? .nil,
+                .bool(order.isPartial), oids.map { .binary($0) } ?? .nil,
+                .binary(ByteBuffer(bytes: bytes(of: order.tid.rawValue))),
+            ])
+        }
+        var writer = MessagePackWriter()
+        writer.write(
+            .array([.integer(0), .integer(Int64(PacketCode.answerPackOrders.rawValue)), .array([.array(items)])])
+        )
+        guard case .answerPackOrders(let answer) = try Frame(decoding: writer.buffer).packet else { return [] }
+        return answer.orders
+    }
+
+    private static func bytes(of id: UInt64) -> [UInt8] { withUnsafeBytes(of: id.bigEndian, Array.init) }
 
     mutating func commitHistory() throws {
         var serials: [UInt64: UInt64] = [:]

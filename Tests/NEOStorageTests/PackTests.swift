@@ -90,13 +90,17 @@ import Testing
         #expect(try scenario.revisions(4) == [0x1024])
     }
 
-    @Test("A partial order leaves the other objects alone; its list may be one string of the reference (15.6)")
-    func partial() throws {
+    @Test(
+        "A partial order leaves the other objects alone; its list may be one string of the reference (15.6)",
+        arguments: [false, true]
+    )
+    func partial(isOneString: Bool) throws {
         var scenario = try PackScenario()
         try scenario.becomeUpToDate()
         try scenario.commitHistory()
         try scenario.sign(0x2000)
-        try scenario.answer([PackScenario.order(0x2000, through: 0x1024, oids: [4])])
+        let order = PackScenario.order(0x2000, through: 0x1024, oids: [4])
+        try scenario.answer(isOneString ? try PackScenario.asReferencesGiveThem([order]) : [order])
         #expect(try scenario.revisions(4) == [0x1024])
         #expect(try scenario.revisions(8) == [0x1004, 0x1014, 0x1024])
         #expect(try scenario.packed() == [0: 0x2000, 1: 0x2000, 2: 0x2000])

@@ -80,6 +80,26 @@ import Testing
         #expect(cluster.takeTrace().isEmpty)
     }
 
+    @Test("C2: a peer that is lost after it was asked is left out, and nobody is accused")
+    func peerLostDuringACheck() throws {
+        var cluster = try Self.cluster("UUU", [:])
+        var isLost = false
+        // The first answer, of S1, never arrives.
+        cluster.isStalled = { packet in
+            guard case .answerCheckTIDRange = packet, !isLost else { return false }
+            isLost = true
+            return true
+        }
+        try cluster.tell(Self.order(cluster), to: 3)
+        try cluster.run()
+        #expect(cluster.hosts[2].core.currentCheck != nil)
+        try cluster.disconnect(1, 3)
+        try cluster.run()
+        #expect(cluster.hosts[2].logs.contains("partition 0 is checked"))
+        #expect(cluster.hosts[2].logs.contains { $0.hasPrefix("S1 does not take part in the check any more") })
+        #expect(cluster.takeTrace().isEmpty)
+    }
+
     @Test("C2: a locked transaction in the range is waited for, here and there")
     func lockedTransaction() throws {
         var cluster = try Self.cluster("UU", [:])

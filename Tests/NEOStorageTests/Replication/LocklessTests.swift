@@ -14,13 +14,14 @@ import Testing
     ///     object 1: revisions 10 and 20 at the source
     struct Scenario {
         var cluster: StorageCluster
+        let full: any StorageDatabase
         let database: any StorageDatabase
         let a: ConnectionID
         let b: ConnectionID
 
         init() throws {
             database = try ReplicationTests.database()
-            let full = try history(1, [(0x10, [1, 2]), (0x20, [1])])
+            full = try history(1, [(0x10, [1, 2]), (0x20, [1])])
             cluster = try StorageCluster([full, database], ["UO"])
             cluster.lastTID = TID(0x20)
             cluster.isMasterQuick = false
@@ -162,5 +163,33 @@ import Testing
         let isDone = scenario.isDone()
         #expect(isDone)
         #expect(scenario.cluster.hosts[1].core.transactions.writeLocks == [OID(2): TID(0x28)])
+    }
+
+    @Test("34: an undo whose target is not here yet takes the data that came along; the replicas are identical")
+    func undo() throws {
+        var scenario = try Scenario()
+        let elsewhere = try scenario.cluster.client(3, at: 1)
+        let data = ByteBuffer(string: "1@16")
+        let store = AskStoreObject(
+            oid: OID(1),
+            serial: TID(0x20),
+            compression: 0,
+            checksum: Checksum(of: data),
+            data: data,
+            dataTID: TID(0x10),
+            ttid: TID(0x28)
+        )
+        for (storage, client, answer) in [(1, elsewhere, "stored nil"), (2, scenario.a, "stored 0")] {
+            try scenario.cluster.hosts[storage - 1].send(store.packet, on: client)
+            #expect(scenario.cluster.answers(at: storage, client) == [answer])
+        }
+        try scenario.replicate()
+        for (storage, client) in [(1, elsewhere), (2, scenario.a)] {
+            try scenario.cluster.lock(0x28, at: 0x30, [1], at: storage, client)
+            try scenario.cluster.unlock(0x28, at: storage)
+        }
+        let source = try content(scenario.full, 0)
+        #expect(source.contains { $0.hasSuffix("0000000000000030 1@16 0000000000000010") }, "\(source)")
+        #expect(try content(scenario.database, 0) == source)
     }
 }

@@ -244,6 +244,39 @@ import Testing
         #expect(cluster.state(0, 2) == .upToDate)
     }
 
+    @Test("R17: a source that refuses, or that closes during the identification, is tried again after a second")
+    func refusingSource() throws {
+        for closes in [false, true] {
+            let full = try history(1, [(0x10, [1])])
+            let empty = try Self.database()
+            var cluster = try StorageCluster([full, empty], ["UO"])
+            cluster.lastTID = TID(0x10)
+            cluster.isMasterQuick = false
+            try cluster.start()
+            cluster.isMasterQuick = true
+            if closes {
+                cluster.isStalled = { if case .requestIdentification = $0 { true } else { false } }
+            } else {
+                try cluster.tell(.stopOperation(StopOperation()), to: 1)
+            }
+            try cluster.answerUnfinished()
+            try cluster.run()
+            if closes {
+                cluster.isStalled = { _ in false }
+                try cluster.disconnect(1, 2)
+                try cluster.run()
+            } else {
+                try cluster.tell(.startOperation(StartOperation(backup: false)), to: 1)
+            }
+            #expect(cluster.hosts[1].timers[StorageCore.Timer.replication] == 1000)
+            let refusal = closes ? [] : ["S1→S2 Error NOT_READY not in operation"]
+            #expect(cluster.takeTrace() == ["S2 AskUnfinishedTransactions [0]"] + refusal)
+            try cluster.pass(milliseconds: 1000, StorageCore.Timer.replication, at: 2)
+            #expect(cluster.state(0, 2) == .upToDate)
+            #expect(try content(full, 0) == content(empty, 0))
+        }
+    }
+
     @Test("A disk that is nearly full stops the replication until there is space again")
     func shortOfSpace() throws {
         let full = try history(1, [(0x10, [1])])
@@ -264,7 +297,7 @@ import Testing
     func contents() throws {
         let full = try history(1, [(0x10, [1, 2]), (0x20, [1])]) { oid, tid in
             if oid == 1 && tid == 0x20 { return nil }
-            return oid == 2 ? ByteBuffer(repeating: 7, count: 3 << 20) : ByteBuffer()
+            return oid == 2 ? ByteBuffer(repeating: 7, count: 1 << 24 + 1) : ByteBuffer()
         }
         let undo = ReplicatedObject(oid: OID(1), tid: TID(0x30), data: nil, dataTID: TID(0x10))
         let chunk = DatabaseJob.ReplicationChunk(partition: 0, objects: [undo])
