@@ -87,9 +87,17 @@ extension MemoryState {
     }
 
     private mutating func vote(_ ttid: TTID, _ metadata: TransactionMetadata?) throws {
-        if let objects = pendingObjects[ttid], !objects.isEmpty { votedObjects[ttid] = objects }
+        if let objects = pendingObjects[ttid], !objects.isEmpty {
+            guard votedObjects[ttid] == nil else {
+                throw DatabaseFailure(.invalidJob, "objects of \(ttid) are voted already")
+            }
+            votedObjects[ttid] = objects
+        }
         pendingObjects[ttid] = nil
         guard var metadata else { return }
+        guard votedTransactions[ttid] == nil else {
+            throw DatabaseFailure(.invalidJob, "transaction \(ttid) is voted already")
+        }
         _ = try partition(of: ttid)
         if let pack = metadata.pack {
             packOrders[ttid] = PackOrder(
@@ -104,10 +112,15 @@ extension MemoryState {
         votedTransactions[ttid] = VotedTransaction(tid: nil, metadata: metadata)
     }
 
+    /// A row that is there already is a mistake of the core, as in a database with keys.
     private mutating func unlock(_ ttid: TTID, _ tid: TID) throws {
         if let voted = votedTransactions[ttid] {
             let metadata = voted.metadata
-            partitions[try partition(of: tid), default: .init()].transactions[tid] = TransactionRecord(
+            let partition = try partition(of: tid)
+            guard partitions[partition]?.transactions[tid] == nil else {
+                throw DatabaseFailure(.invalidJob, "transaction \(tid) of \(ttid) is there already")
+            }
+            partitions[partition, default: .init()].transactions[tid] = TransactionRecord(
                 tid: tid,
                 ttid: ttid,
                 user: metadata.user,
@@ -126,7 +139,11 @@ extension MemoryState {
         }
         if let objects = votedObjects[ttid] {
             for (oid, record) in zip(objects.keys, objects.values) {
-                partitions[try partition(of: oid), default: .init()].objects[oid, default: .init()][tid] = record
+                let partition = try partition(of: oid)
+                guard partitions[partition]?.objects[oid]?[tid] == nil else {
+                    throw DatabaseFailure(.invalidJob, "object \(oid) at \(tid) of \(ttid) is there already")
+                }
+                partitions[partition, default: .init()].objects[oid, default: .init()][tid] = record
             }
             votedObjects[ttid] = nil
         }
