@@ -47,6 +47,56 @@ import Testing
         #expect(cluster.core.election.secondary?.target == Self.other)
     }
 
+    /// `spec/master.md §3.1`: of two candidates of one date the smaller address wins, so that each of them sees the same winner.
+    @Test(arguments: [UInt16(9_999), 10_001])
+    func candidatesOfOneDate(port: UInt16) {
+        var cluster = start()
+        guard case .primary(let since) = cluster.core.election.role else {
+            Issue.record("not a candidate")
+            return
+        }
+        _ = cluster.accept("M2")
+        cluster.send("M2", cluster.identification(.master, nid: NID(.master, 1), port: port, timestamp: since))
+        #expect(cluster.core.election.isPrimary == (port > ScriptedCluster.address.port))
+    }
+
+    /// `spec/master.md §3.3`: a secondary that is late names a master that is ours already; one that is not ours is followed.
+    @Test(arguments: [false, true])
+    func candidateIsToldOfAPrimary(isOurs: Bool) {
+        let third = NodeAddress(host: "127.0.0.1", port: 10_002)
+        var cluster = ScriptedCluster(masters: [Self.other, third])
+        let name = "to \(third)"
+        guard let asked = cluster.connection(name) else {
+            Issue.record("\(third) is not asked")
+            return
+        }
+        _ = cluster.event(.connected(asked))
+        if isOurs {
+            _ = cluster.accept("M2")
+            let younger = cluster.wallTime + 100
+            cluster.send("M2", cluster.identification(.master, nid: NID(.master, 1), port: 10_001, timestamp: younger))
+        }
+        // A refusal is an answer whose type is not that of the request.
+        cluster.refuse(name, NotPrimaryMaster(primaryIndex: 0, masters: [Self.other, third]))
+        #expect(cluster.core.election.isPrimary == isOurs)
+        if !isOurs { #expect(cluster.core.election.secondary?.target == Self.other) }
+    }
+
+    /// `spec/master.md §3.2` holds in RECOVERING only: a primary whose cluster is not in service any more yields to an older one.
+    @Test func primaryThatLostItsStoragesYields() {
+        var cluster = ScriptedCluster.running()
+        _ = cluster.cut("S2")
+        #expect(cluster.core.clusterState == .recovering)
+        _ = cluster.accept("M2")
+        let lines = cluster.send(
+            "M2",
+            cluster.identification(.master, nid: NID(.master, 1), port: 10_001, timestamp: 1)
+        )
+        #expect(!cluster.core.election.isPrimary)
+        #expect(cluster.core.election.secondary?.target == Self.other)
+        #expect(lines.contains("S1 closed"))
+    }
+
     private func accepted() -> ScriptedCluster {
         var cluster = start()
         _ = cluster.event(.connected(outgoing))

@@ -56,6 +56,38 @@ import Testing
         }
     }
 
+    /// 19.1.6: of each kind of node that comes, those are told that may know it, all of them and nobody else.
+    @Test(arguments: [NodeType.master, .storage, .client, .admin])
+    func allWhoMayKnowAreTold(type: NodeType) {
+        var cluster = ScriptedCluster.running()
+        cluster.admin()
+        cluster.client(1)
+        cluster.client(2, extra: Properties(["backup": .text("copy")]))
+        _ = cluster.accept("M2")
+        cluster.send("M2", cluster.identification(.master, port: 10_001))
+        cluster.storage(3)
+        _ = cluster.accept("new")
+        let extra = type == .admin ? Properties(["backup": .array([.text("copy")])]) : Properties()
+        let request = cluster.identification(type, port: type == .client ? nil : 45_000, extra: extra)
+        let told = { (lines: [String]) in
+            Set(
+                lines.filter { $0.contains(" < NotifyNodeInformation ") && !$0.hasPrefix("new") }.map {
+                    String($0.prefix(2))
+                }
+            )
+        }
+        let expected: Set<String> =
+            switch type {
+            case .master: ["S1", "S2", "S3", "A1", "C1", "C2", "M2"]
+            case .storage: ["S1", "S2", "S3", "A1", "C1", "C2"]
+            case .client: ["S1", "S2", "S3", "A1"]
+            case .admin: ["C2"]
+            }
+        #expect(told(cluster.send("new", request)) == expected)
+        // The loss of an admin is told to nobody.
+        #expect(told(cluster.cut("new")) == (type == .admin ? [] : expected))
+    }
+
     private static func mayKnow(_ name: String) -> Set<NodeType> {
         switch name.first {
         case "S": [.master, .storage, .client]

@@ -134,6 +134,16 @@ struct ScriptedCluster {
         return event(.received(id, Frame(id: request.id, payload.packet)))
     }
 
+    /// The peer says that it is not the primary, whatever it was asked first.
+    @discardableResult
+    mutating func refuse(_ name: String, _ payload: NotPrimaryMaster) -> [String] {
+        guard let id = connection(name), let request = unanswered[id]?.first else {
+            return ["\(name) was asked nothing"]
+        }
+        unanswered[id]?.removeFirst()
+        return event(.received(id, Frame(id: request.id, payload.packet)))
+    }
+
     mutating func cut(_ name: String) -> [String] {
         guard let id = connection(name) else { return ["\(name) is not connected"] }
         names[id] = nil
