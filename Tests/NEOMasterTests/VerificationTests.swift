@@ -61,7 +61,7 @@ import Testing
             #expect(isValidated == (isDecided && (trace == .voted || trace == .locked)), "\(name) \(first) \(second)")
         }
         // Validations come before what is read next.
-        let last = lines.lastIndex { $0.hasSuffix("validateTransaction") } ?? -1
+        let last = lines.lastIndex { $0.hasSuffix("ValidateTransaction") } ?? -1
         #expect(lines.firstIndex { $0.hasSuffix("AskLastIDs") }.map { $0 > last } == true)
     }
 
