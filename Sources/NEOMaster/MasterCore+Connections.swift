@@ -95,6 +95,8 @@ extension MasterCore {
             recoveryAnswered(answer, nid, source, &context)
         case (.partitionTable(period), .answerPartitionTable(let answer)):
             partitionTableAnswered(answer, nid, source, &context)
+        case (.presence(period), .pong):
+            recovery.isPresent(nid)
         case (.lockedTransactions(period), .answerLockedTransactions(let answer)):
             lockedTransactionsAnswered(answer, nid, source, &context)
         case (.finalTID(let ttid, period), .answerFinalTID(let answer)):

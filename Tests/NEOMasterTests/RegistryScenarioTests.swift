@@ -197,6 +197,8 @@ import Testing
             cluster.storage(number)
             cluster.answer("S\(number)", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
         }
+        // Where there are other masters, storages are asked whether they are still here.
+        for name in ["S1", "S2"] { cluster.answer(name, Pong()) }
         #expect(cluster.core.clusterState == .verifying)
         #expect(cluster.tableText(2) == "U.|.U|U.")
         #expect(cluster.core.table.nids == [NID(.storage, 1), NID(.storage, 2)])

@@ -34,7 +34,8 @@ struct Recovery: Hashable, Sendable {
     enum StartPermission: Hashable, Sendable {
         /// All those that have readable cells.
         case complete
-        /// Those that can do without the absent ones: the service ended under this master.
+        /// Those that can do without the absent ones: the service ended under this master, and no other one is known, that could
+        /// have served since with those that are absent.
         case partial
         /// An operator takes what is there.
         case ordered
@@ -49,6 +50,10 @@ struct Recovery: Hashable, Sendable {
     private var isProvisional = false
     /// Storages that were asked something and did not answer.
     private(set) var awaited: Set<NID> = []
+    /// Those that were asked whether they are still here, once all else was known.
+    private var confirmed: Set<NID> = []
+    /// Those of them that did not answer.
+    private(set) var unconfirmed: Set<NID> = []
     /// Where storages are that must not have the id with which they come.
     private var impostors: Set<NodeAddress> = []
     /// The truncation that the loaded table comes with.
@@ -103,16 +108,31 @@ struct Recovery: Hashable, Sendable {
         bystanders = []
         isProvisional = false
         awaited = []
+        confirmed = []
+        unconfirmed = []
         impostors = []
         truncateTID = nil
         backupTID = nil
         lastMessage = ""
     }
 
+    /// - Returns: whether these are to be asked whether they are here: it was not asked since any storage came or went.
+    mutating func confirms(_ nids: [NID]) -> Bool {
+        let all = Set(nids)
+        guard confirmed != all else { return false }
+        confirmed = all
+        unconfirmed = all
+        return true
+    }
+
+    /// A storage is still here.
+    mutating func isPresent(_ nid: NID) { unconfirmed.remove(nid) }
+
     mutating func asked(_ nid: NID) { awaited.insert(nid) }
 
     mutating func answered(_ report: Report, by nid: NID) -> Action {
         awaited.remove(nid)
+        confirmed = []
         reports[nid] = report
         if permission == .partial, report.ptid ?? 0 > highestPTID {
             // Another master gave this table since the service ended under this one. It may lead still, with what is not here.
@@ -174,6 +194,7 @@ struct Recovery: Hashable, Sendable {
 
     mutating func lost(_ nid: NID) -> Action {
         awaited.remove(nid)
+        confirmed = []
         reports[nid] = nil
         bystanders.remove(nid)
         guard case .askers(var askers) = source, let index = askers.firstIndex(of: nid) else { return .none }

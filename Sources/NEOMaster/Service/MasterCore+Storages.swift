@@ -240,7 +240,8 @@ extension MasterCore {
         delayed = []
         transactions.clear()
         let isInService = clusterState != .verifying
-        recovery.permission = isInService && truncation == nil && recovery.truncateTID == nil ? .partial : .complete
+        let isCertain = isInService && truncation == nil && recovery.truncateTID == nil && !hasPeers
+        recovery.permission = isCertain ? .partial : .complete
         var pending: [NodeKey] = []
         var clients: [RegisteredNode] = []
         for node in registry.identified {
