@@ -258,7 +258,51 @@ import Testing
         #expect(cluster.core.clusterState == .recovering)
         for name in ["S1", "S2"] { cluster.answer(name, Pong()) }
         #expect(cluster.core.clusterState == .verifying)
-        #expect(cluster.core.table.ptid == 7)
+    }
+
+    /// Seed 1795 of the simulation.
+    /// 1. Another master leads, and does not notice that S1 and S2 left: it tells a spare one that is still there of tables 8 to 10.
+    /// 2. What is committed under this master must have a table that is newer than all of them.
+    @Test(arguments: [false, true])
+    func takeOverIsRecorded(isAlone: Bool) {
+        var cluster = ScriptedCluster(replicas: 1, masters: isAlone ? [] : [ElectionTests.other])
+        let table = rows([.upToDate, .upToDate])
+        for name in ["S1", "S2"] { returns(name, with: 7, table, to: &cluster) }
+        confirm(&cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.tableText(2) == "UU")
+        let ptid = cluster.core.table.ptid ?? 0
+        guard case .sendPartitionTable(let told)? = cluster.sent["S1"]?.suffix(2).first?.packet else {
+            Issue.record("no table")
+            return
+        }
+        #expect(told.ptid == ptid)
+        // Only where masters can take over from each other.
+        guard !isAlone else { return #expect(ptid == 7) }
+        #expect(ptid > 7 + 1 << 16)
+        // Without one that did not record it, the service does not begin, and the table stays.
+        _ = cluster.cut("S2")
+        #expect(cluster.core.clusterState == .recovering)
+        tells("S1", ptid, table, to: &cluster)
+        #expect(cluster.core.clusterState == .recovering)
+        returns("S2", with: 7, table, to: &cluster)
+        confirm(&cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        // Another master may have led meanwhile.
+        #expect(cluster.core.table.ptid ?? 0 > ptid)
+    }
+
+    /// Seed 4075380 of the simulation.
+    /// 1. The first table was recorded by S1 only; a new master begins with it, and with S2, which has none.
+    /// 2. It is lost before S2 recorded what it gave. S2 must still be known as an owner that did not record its table yet.
+    @Test func firstTableOfALostMasterStaysTheFirst() {
+        var cluster = ScriptedCluster(replicas: 1, autostart: 2, masters: [ElectionTests.other])
+        cluster.storage(2, nid: NID(.storage, 2))
+        cluster.answer("S2", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
+        returns("S1", with: 1, rows([.upToDate, .upToDate]), to: &cluster)
+        confirm(&cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.core.table.ptid == 1)
     }
 
     /// 1. The service ends under this master with the loss of S3, and S2 is lost, too.

@@ -72,6 +72,19 @@ import Testing
         #expect(cluster.core.registry[NID(.storage, 2)]?.state == .running)
     }
 
+    /// Seed 5838 of the simulation.
+    /// 1. S3 is dropped while it is away, and comes back with its old table; it has no place in the new one. 2. It is lost. 3. An erased
+    /// database comes with the id, that a master gave to it who knew nothing: it would keep S3 out for ever.
+    @Test func idOfADroppedStorage() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        let owner = cluster.storage(3, nid: NID(.storage, 3), extra: Properties(["ptid": .integer(1)]))
+        #expect(owner.contains("S3 < AcceptIdentification S3"))
+        _ = cluster.cut("S3")
+        let erased = cluster.storage(9, nid: NID(.storage, 3), extra: Properties(["ptid": .integer(0)]))
+        #expect(erased.contains("S9 < AcceptIdentification S4"))
+        #expect(cluster.storage(3, nid: NID(.storage, 3)).contains("S3 < AcceptIdentification S3"))
+    }
+
     /// Seed 4020178 of the simulation: the machine of a storage loses its power while the cluster is created, and nobody
     /// notices before it is back.
     @Test func ownerThatDidNotRecordTheTable() {

@@ -257,14 +257,20 @@ extension MasterCore {
             // A storage that is here may still have to tell that it has a newer table.
             let isComplete = table.nids.allSatisfy(isOwner) && recovery.targetPTID == recovery.highestPTID
             let changes = table.outdate(isRunning: isOwner)
-            if !isComplete {
-                // A newer table may exist at absent nodes, given by a master that is gone. Nothing was committed with it,
-                // since all that this one needs is here; it must not be taken later for the newer one of the two.
-                let gap = recovery.hasServed ? 0 : Int.random(in: Self.ptidGap, using: &context.random)
+            // With a first table that one of them did not record, no service ever began.
+            let isUntried = table.readableNIDs.contains(where: recovery.isWithoutTable)
+            let takesOver = hasPeers && !isUntried
+            if !isComplete || takesOver {
+                // A newer table may exist at absent nodes, given by a master that is gone, or that leads them still and did not
+                // notice that the others left. Nothing was committed with it, since all that this one needs is here; it must
+                // not be taken later for the newer one of the two (seed 1795 of the simulation).
+                let isKnown = recovery.hasServed && !hasPeers
+                let gap = isKnown ? 0 : Int.random(in: Self.ptidGap, using: &context.random)
                 isFarAhead = gap > 0
                 table.advance(beyond: recovery.highestPTID + gap)
                 recovery.saw(ptid: table.ptid ?? 0)
-                context.log(.info, "without absent nodes: partition table \(table.ptid ?? 0), \(describeCells())")
+                let reason = isComplete ? "other masters may have led" : "without absent nodes"
+                context.log(.info, "\(reason): partition table \(table.ptid ?? 0), \(describeCells())")
                 let notification = NotifyPartitionChanges(
                     ptid: table.ptid ?? 0,
                     replicas: table.replicas,

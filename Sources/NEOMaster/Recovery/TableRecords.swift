@@ -17,14 +17,19 @@ struct TableRecords: Hashable, Sendable {
     /// The PTID from which on a cell is readable; that of the table which the service began with for all the others.
     private var promotions: [Cell: Int] = [:]
     private var base = 0
+    /// Those that came with a table of which it is not known whether it is one of this cluster as it is now.
+    private var owners: Set<NID> = []
 
     /// A storage has this table, or a newer one, on its disk.
     mutating func recorded(_ ptid: Int, at nid: NID) {
         recorded[nid] = max(recorded[nid] ?? 0, ptid)
     }
 
-    /// Whether a storage is known to have a table.
-    func hasTable(_ nid: NID) -> Bool { recorded[nid] != nil }
+    /// A storage came with a table.
+    mutating func saw(_ nid: NID) { owners.insert(nid) }
+
+    /// Whether a storage is known to have a table, or to have had one.
+    func hasTable(_ nid: NID) -> Bool { recorded[nid] != nil || owners.contains(nid) }
 
     /// A storage told which table it has: a newer one that it may have had is lost.
     mutating func reported(_ ptid: Int?, by nid: NID) { recorded[nid] = ptid }

@@ -47,6 +47,9 @@ extension MasterCore {
             node.node.idTimestamp = timestamps.next(context.wallTime)
             node.take(request.extra)
         }
+        if let node = registry[key], node.type == .storage, let nid = node.node.nid, node.recordedPTID ?? 0 > 0 {
+            records.saw(nid)
+        }
         tell([key], &context)
         if !newPartitions.isEmpty, let nid = registry[key]?.node.nid {
             let changes = newPartitions.map { CellChange(partition: $0, nid: nid, state: .outOfDate) }

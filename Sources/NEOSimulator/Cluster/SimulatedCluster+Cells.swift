@@ -33,6 +33,21 @@ extension SimulatedCluster {
         reset(index)
     }
 
+    /// Whether a storage was reset that is refused since another one, that serves with newer tables, has its id, as the documentation
+    /// for operators says. Masters have no disk: one may give an id that only a storage which it never saw heard of.
+    func resetDuplicate() -> Bool {
+        let serving = disks.indices.filter(isServing).compactMap { nid(ofDisk: $0) }
+        guard let present = primary?.table.ptid else { return false }
+        for index in disks.indices where storages[index].isUp && !isServing(index) {
+            guard let own = try? disks[index].makeInspector().configuration(), let nid = own.nid, serving.contains(nid),
+                own.ptid ?? 0 < present
+            else { continue }
+            reset(index)
+            return true
+        }
+        return false
+    }
+
     /// Ids that several databases with cells of their own have: a master could take one for the other.
     var duplicates: [NID] {
         let owners = disks.compactMap { disk -> NID? in

@@ -232,6 +232,7 @@ final class Administration {
             if picture.state == .recovering, let gone {
                 return desk.ask(SetNodeState(nid: gone, state: .unknown)) { _ in again() }
             }
+            if cluster.resetDuplicate() { return again() }
             if picture.replicas != replicas {
                 return desk.ask(SetNumReplicas(replicas: replicas)) { _ in again() }
             }
