@@ -95,7 +95,7 @@ extension MasterCore {
             recoveryAnswered(answer, nid, source, &context)
         case (.partitionTable(period), .answerPartitionTable(let answer)):
             partitionTableAnswered(answer, nid, source, &context)
-        case (.presence(period), .pong):
+        case (.presence(period, recovery.round), .pong):
             recovery.isPresent(nid)
         case (.lockedTransactions(period), .answerLockedTransactions(let answer)):
             lockedTransactionsAnswered(answer, nid, source, &context)

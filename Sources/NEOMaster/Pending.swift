@@ -7,8 +7,8 @@ import NEOProtocol
 enum Pending: Hashable, Sendable {
     case recovery(period: Int)
     case partitionTable(period: Int)
-    /// A ping: whether a storage is still here.
-    case presence(period: Int)
+    /// A ping: whether a storage is still here. What answers a round that is over may have been sent before a storage came.
+    case presence(period: Int, round: Int)
     case lockedTransactions(period: Int)
     case finalTID(TTID, period: Int)
     case lastIDs(period: Int)

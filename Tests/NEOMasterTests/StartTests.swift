@@ -260,6 +260,53 @@ import Testing
         #expect(cluster.core.clusterState == .verifying)
     }
 
+    /// What S2 says was sent before S1 came: it does not tell that it is here since.
+    @Test func answerOfAnEarlierRoundProvesNothing() {
+        var cluster = ScriptedCluster(replicas: 1, masters: [ElectionTests.other])
+        let table = rows([.upToDate, .upToDate])
+        for name in ["S1", "S2"] { returns(name, with: 7, table, to: &cluster) }
+        _ = cluster.cut("S1")
+        returns("S1", with: 7, table, to: &cluster)
+        for name in ["S2", "S1"] { cluster.answer(name, Pong()) }
+        #expect(cluster.core.clusterState == .recovering)
+        cluster.answer("S2", Pong())
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
+    /// 1. The service ends under a master that knows no other one: it would begin it again without S2.
+    /// 2. Another one, which was not configured here, gets known. It may have led with S2 since.
+    @Test func masterThatGetsKnownAfterTheService() {
+        var cluster = ScriptedCluster(replicas: 1)
+        let table = [[1, 2], [3]].map { $0.map { CellRecord(nid: NID(.storage, $0), state: .upToDate) } }
+        for name in ["S1", "S2", "S3"] { returns(name, with: 7, table, to: &cluster) }
+        cluster.verify(storages: 1...3)
+        #expect(cluster.core.clusterState == .running)
+        for name in ["S3", "S2"] { _ = cluster.cut(name) }
+        #expect(cluster.core.recovery.permission == .partial)
+        _ = cluster.accept("M2")
+        let younger = cluster.wallTime + 100
+        cluster.send("M2", cluster.identification(.master, nid: NID(.master, 1), port: 10_001, timestamp: younger))
+        tells("S1", 7, table, to: &cluster)
+        returns("S3", with: 7, table, to: &cluster)
+        confirm(&cluster)
+        #expect(cluster.core.clusterState == .recovering)
+        returns("S2", with: 7, table, to: &cluster)
+        confirm(&cluster)
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
+    /// 1. Another master, to which S2 went, begins with both, gives S2 a table of its own, and leads no service without S1.
+    /// 2. An operator starts without S2: what is committed here must not be older than that table.
+    @Test func startOfAnOperatorIsNewerThanATakeOver() {
+        var cluster = ScriptedCluster(replicas: 1, masters: [ElectionTests.other])
+        cluster.admin()
+        returns("S1", with: 7, rows([.upToDate, .upToDate]), to: &cluster)
+        cluster.send("A1", SetClusterState(state: .verifying))
+        confirm(&cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.core.table.ptid ?? 0 > 7 + 1 << 17)
+    }
+
     /// Seed 1795 of the simulation.
     /// 1. Another master leads, and does not notice that S1 and S2 left: it tells a spare one that is still there of tables 8 to 10.
     /// 2. What is committed under this master must have a table that is newer than all of them.

@@ -176,7 +176,7 @@ extension MasterCore {
         if recovery.confirms(nids) {
             for nid in nids {
                 guard let connection = registry.connection(of: nid) else { continue }
-                connections.ask(connection, Ping(), then: .presence(period: period), &context)
+                connections.ask(connection, Ping(), then: .presence(period: period, round: recovery.round), &context)
             }
         }
         return recovery.unconfirmed.isEmpty
@@ -201,7 +201,8 @@ extension MasterCore {
         if recovery.permission == .ordered { return readable.filter(isPending) }
         let needed = recovery.truncateTID == nil ? readable : table.nids.sorted()
         var missing = needed.filter { !isHere($0) }
-        if recovery.permission == .partial {
+        // Another master may have become known since the service ended.
+        if recovery.permission == .partial, !hasPeers {
             missing.removeAll { records.isReplaceable($0, in: table, isRunning: isPending) }
             if missing.isEmpty { return readable.filter(isPending) }
         }
@@ -265,7 +266,8 @@ extension MasterCore {
                 // notice that the others left. Nothing was committed with it, since all that this one needs is here; it must
                 // not be taken later for the newer one of the two (seed 1795 of the simulation).
                 let isKnown = recovery.hasServed && !hasPeers
-                let gap = isKnown ? 0 : Int.random(in: Self.ptidGap, using: &context.random)
+                let range = recovery.permission == .ordered ? Self.orderedPTIDGap : Self.ptidGap
+                let gap = isKnown ? 0 : Int.random(in: range, using: &context.random)
                 isFarAhead = gap > 0
                 table.advance(beyond: recovery.highestPTID + gap)
                 recovery.saw(ptid: table.ptid ?? 0)
@@ -291,6 +293,10 @@ extension MasterCore {
 
     /// More changes than a storage can have missed while it ran.
     private static var ptidGap: ClosedRange<Int> { (1 << 16)...(1 << 17) }
+
+    /// More than that: another master may begin with the storages that an operator does without, give them a table of its own,
+    /// and lead no service, since what is here does not answer it. What is committed here must not be older than that table.
+    private static var orderedPTIDGap: ClosedRange<Int> { (1 << 18)...(1 << 19) }
 
     private mutating func create(over nodes: [RegisteredNode], _ context: inout Context) -> Bool {
         let created = tweakMembers(nodes)

@@ -54,6 +54,8 @@ struct Recovery: Hashable, Sendable {
     private var confirmed: Set<NID> = []
     /// Those of them that did not answer.
     private(set) var unconfirmed: Set<NID> = []
+    /// How many times they were asked.
+    private(set) var round = 0
     /// Where storages are that must not have the id with which they come.
     private var impostors: Set<NodeAddress> = []
     /// The truncation that the loaded table comes with.
@@ -122,6 +124,7 @@ struct Recovery: Hashable, Sendable {
         guard confirmed != all else { return false }
         confirmed = all
         unconfirmed = all
+        round += 1
         return true
     }
 
