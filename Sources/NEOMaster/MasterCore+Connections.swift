@@ -97,6 +97,8 @@ extension MasterCore {
             partitionTableAnswered(answer, nid, source, &context)
         case (.presence(period, recovery.round), .pong):
             recovery.isPresent(nid)
+        case (.ownTable(period, recovery.round), .answerPartitionTable(let answer)):
+            ownTableAnswered(answer, nid, &context)
         case (.lockedTransactions(period), .answerLockedTransactions(let answer)):
             lockedTransactionsAnswered(answer, nid, source, &context)
         case (.finalTID(let ttid, period), .answerFinalTID(let answer)):

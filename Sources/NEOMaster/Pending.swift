@@ -9,6 +9,9 @@ enum Pending: Hashable, Sendable {
     case partitionTable(period: Int)
     /// A ping: whether a storage is still here. What answers a round that is over may have been sent before a storage came.
     case presence(period: Int, round: Int)
+    /// The partition table of a storage that has an older one than the cluster: whether it is the one that has its cells. The
+    /// answer tells that it is here, too.
+    case ownTable(period: Int, round: Int)
     case lockedTransactions(period: Int)
     case finalTID(TTID, period: Int)
     case lastIDs(period: Int)

@@ -341,6 +341,7 @@ import Testing
             #expect(lines == ["S2 < Truncate", "S2 < AskRecovery"])
             cluster.answer("S2", AnswerRecovery(ptid: 6, backupTID: nil, truncateTID: TID(1000)))
         }
+        cluster.answer("S2", AnswerPartitionTable(ptid: 6, replicas: 1, rows: rows(.upToDate, .outOfDate)))
         #expect(cluster.core.clusterState == .verifying)
     }
 

@@ -159,6 +159,8 @@ import Testing
         } else {
             cluster.storage(2, nid: NID(.storage, 2))
             cluster.answer("S2", AnswerRecovery(ptid: 6, backupTID: nil, truncateTID: nil))
+            let older = rows([.upToDate, .upToDate], [.upToDate, .outOfDate])
+            cluster.answer("S2", AnswerPartitionTable(ptid: 6, replicas: 1, rows: older))
             #expect(cluster.tableText(2) == "UU|UU")
         }
         #expect(cluster.core.clusterState == .verifying)

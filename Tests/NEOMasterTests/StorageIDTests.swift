@@ -85,6 +85,36 @@ import Testing
         #expect(cluster.storage(3, nid: NID(.storage, 3)).contains("S3 < AcceptIdentification S3"))
     }
 
+    /// Seed 2674 of the simulation.
+    /// 1. A master that knew nothing gave S2 to an erased storage, which recorded a table as one that has no cell. S2 came afterwards, and
+    /// got cells. 2. Another master leads, and the first one of the two to come is the one without data.
+    @Test(arguments: [false, true])
+    func idOfAnOwnerThatIsAway(hasPeers: Bool) {
+        var cluster = ScriptedCluster(replicas: 1, masters: hasPeers ? [ElectionTests.other] : [])
+        let spare = [[CellRecord(nid: NID(.storage, 1), state: .upToDate)]]
+        tells(1, 9, row([.outOfDate, .upToDate]), to: &cluster)
+        cluster.storage(9, nid: NID(.storage, 2), extra: Properties(["ptid": .integer(7)]))
+        cluster.answer("S9", AnswerRecovery(ptid: 7, backupTID: nil, truncateTID: nil))
+        #expect(cluster.last("S9") == .askPartitionTable(AskPartitionTable()))
+        #expect(cluster.core.clusterState == .recovering)
+        let lines = cluster.answer("S9", AnswerPartitionTable(ptid: 7, replicas: 1, rows: spare))
+        #expect(lines.contains("S9 closed"))
+        let again = cluster.storage(9, nid: NID(.storage, 2), extra: Properties(["ptid": .integer(7)]))
+        #expect(again.contains("S9 < AcceptIdentification S3"))
+        #expect(cluster.core.clusterState == .recovering)
+        // The owner did not record the last change.
+        tells(2, 8, row([.upToDate, .outOfDate]), to: &cluster)
+        if hasPeers { cluster.answer("S2", Pong()) }
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
+    private func tells(_ number: Int32, _ ptid: Int, _ rows: [[CellRecord]], to cluster: inout ScriptedCluster) {
+        let name = "S\(number)"
+        cluster.storage(number, nid: NID(.storage, number), extra: Properties(["ptid": .integer(Int64(ptid))]))
+        cluster.answer(name, AnswerRecovery(ptid: ptid, backupTID: nil, truncateTID: nil))
+        cluster.answer(name, AnswerPartitionTable(ptid: ptid, replicas: 1, rows: rows))
+    }
+
     /// Seed 4020178 of the simulation: the machine of a storage loses its power while the cluster is created, and nobody
     /// notices before it is back.
     @Test func ownerThatDidNotRecordTheTable() {

@@ -53,6 +53,9 @@ import Testing
         #expect(cluster.core.clusterState == .recovering)
         cluster.storage(1, nid: NID(.storage, 1))
         cluster.answer("S1", AnswerRecovery(ptid: recorded, backupTID: nil, truncateTID: nil))
+        if recorded == 1 {
+            cluster.answer("S1", AnswerPartitionTable(ptid: 1, replicas: 1, rows: rows([.upToDate, .outOfDate])))
+        }
         #expect(cluster.core.clusterState == .verifying)
         #expect(cluster.tableText(2) == "UU")
     }
@@ -107,6 +110,9 @@ import Testing
         #expect(cluster.core.clusterState == .recovering)
         cluster.storage(1, nid: NID(.storage, 1))
         cluster.answer("S1", AnswerRecovery(ptid: recorded, backupTID: nil, truncateTID: nil))
+        if recorded == 1 {
+            cluster.answer("S1", AnswerPartitionTable(ptid: 1, replicas: 0, rows: rows([.feeding, .outOfDate])))
+        }
         #expect(cluster.tableText(2) == "FU")
         let lines = cluster.verify(storages: 1...2)
         #expect(lines.contains("S1 < NotifyPartitionChanges 3 (0 S1 D)"))

@@ -60,6 +60,8 @@ import Testing
             4_085_603,
             // A newer table was given to one storage while another master served with the other one.
             9322,
+            // Ids that masters gave who did not know their owners; in the last one, an empty storage was read.
+            1795, 5838, 2674,
         ] as [UInt64]
     )
     func kept(seed: UInt64) { check(seed) }

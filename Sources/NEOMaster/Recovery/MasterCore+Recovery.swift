@@ -168,18 +168,42 @@ extension MasterCore {
         start(with: candidates, &context)
     }
 
-    /// Whether those with which the service is to begin are here. The ends of connections are noticed late, and another master
-    /// may serve with them: a table that was given to some of its storages only would be the newest one, and not have what was
-    /// committed there (seed 9322 of the simulation).
+    /// Whether those with which the service is to begin are here, and are those that the table means.
+    ///
+    /// The ends of connections are noticed late, and another master may serve with them: a table that was given to some of its
+    /// storages only would be the newest one, and not have what was committed there (seed 9322 of the simulation). And who has an
+    /// older table may have got the id of an owner from a master that did not know of that one (seed 2674).
     private mutating func areConfirmed(_ nids: [NID], _ context: inout Context) -> Bool {
-        guard hasPeers else { return true }
-        if recovery.confirms(nids) {
-            for nid in nids {
+        let recovery = recovery
+        let doubtful = Set(nids.filter(recovery.isDoubtful))
+        let asked = hasPeers ? nids : nids.filter(doubtful.contains)
+        if self.recovery.confirms(asked) {
+            let round = self.recovery.round
+            for nid in asked {
                 guard let connection = registry.connection(of: nid) else { continue }
-                connections.ask(connection, Ping(), then: .presence(period: period, round: recovery.round), &context)
+                if doubtful.contains(nid) {
+                    connections.ask(
+                        connection,
+                        AskPartitionTable(),
+                        then: .ownTable(period: period, round: round),
+                        &context
+                    )
+                } else {
+                    connections.ask(connection, Ping(), then: .presence(period: period, round: round), &context)
+                }
             }
         }
-        return recovery.unconfirmed.isEmpty
+        return self.recovery.unconfirmed.isEmpty
+    }
+
+    /// A storage records that it has a cell before it fills it, so that the owner of a readable one knows that it has some.
+    mutating func ownTableAnswered(_ answer: AnswerPartitionTable, _ nid: NID, _ context: inout Context) {
+        guard clusterState == .recovering, let node = registry[nid] else { return }
+        if answer.rows.contains(where: { row in row.contains { $0.nid == nid } }) {
+            recovery.isOwner(nid)
+        } else {
+            rejectID(of: node, because: "no cell in its partition table, and the id of another storage", &context)
+        }
     }
 
     /// Whether other masters are known, who may lead without this one noticing.

@@ -51,9 +51,11 @@ struct Recovery: Hashable, Sendable {
     /// Storages that were asked something and did not answer.
     private(set) var awaited: Set<NID> = []
     /// Those that were asked whether they are still here, once all else was known.
-    private var confirmed: Set<NID> = []
+    private var confirmed: Set<NID>?
     /// Those of them that did not answer.
     private(set) var unconfirmed: Set<NID> = []
+    /// Those that have an older table than the loaded one, and cells in it.
+    private var owners: Set<NID> = []
     /// How many times they were asked.
     private(set) var round = 0
     /// Where storages are that must not have the id with which they come.
@@ -110,8 +112,9 @@ struct Recovery: Hashable, Sendable {
         bystanders = []
         isProvisional = false
         awaited = []
-        confirmed = []
+        confirmed = nil
         unconfirmed = []
+        owners = []
         impostors = []
         truncateTID = nil
         backupTID = nil
@@ -131,11 +134,24 @@ struct Recovery: Hashable, Sendable {
     /// A storage is still here.
     mutating func isPresent(_ nid: NID) { unconfirmed.remove(nid) }
 
+    /// Whether a storage has to show by its own table that it has cells.
+    func isDoubtful(_ nid: NID) -> Bool {
+        guard isLoaded, let ptid = ptid(of: nid) else { return false }
+        return ptid < targetPTID && !owners.contains(nid)
+    }
+
+    /// A storage has cells in its own, older table; it is still here.
+    mutating func isOwner(_ nid: NID) {
+        owners.insert(nid)
+        isPresent(nid)
+    }
+
     mutating func asked(_ nid: NID) { awaited.insert(nid) }
 
     mutating func answered(_ report: Report, by nid: NID) -> Action {
         awaited.remove(nid)
-        confirmed = []
+        confirmed = nil
+        owners.remove(nid)
         reports[nid] = report
         if permission == .partial, report.ptid ?? 0 > highestPTID {
             // Another master gave this table since the service ended under this one. It may lead still, with what is not here.
@@ -197,7 +213,8 @@ struct Recovery: Hashable, Sendable {
 
     mutating func lost(_ nid: NID) -> Action {
         awaited.remove(nid)
-        confirmed = []
+        confirmed = nil
+        owners.remove(nid)
         reports[nid] = nil
         bystanders.remove(nid)
         guard case .askers(var askers) = source, let index = askers.firstIndex(of: nid) else { return .none }

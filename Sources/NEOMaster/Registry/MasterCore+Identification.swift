@@ -239,7 +239,7 @@ extension MasterCore {
             let holder = registry[nid], holder.isIdentified, holder.type == .storage,
             holder.node.address != request.address, recovery.isWithoutTable(nid)
         else { return }
-        rejectID(of: holder, &context)
+        rejectID(of: holder, because: Self.hasNoTable, &context)
     }
 
     /// A storage that has no partition table cannot have what the loaded one gives to its id. This master gave the id before
@@ -260,7 +260,7 @@ extension MasterCore {
                 named.contains(nid)
                 ? !node.hasOwnID || !isFirst
                 : registry.hasGreaterNIDs && highest.map { nid <= $0 } ?? false
-            if isOfAnother { rejectID(of: node, &context) }
+            if isOfAnother { rejectID(of: node, because: Self.hasNoTable, &context) }
         }
     }
 
@@ -270,11 +270,13 @@ extension MasterCore {
         return [nid, node.lastNID].compactMap(\.self)
     }
 
+    private static var hasNoTable: String { "no partition table, and the id of another storage" }
+
     /// The storage has to identify again, and gets another id.
-    private mutating func rejectID(of node: RegisteredNode, _ context: inout Context) {
+    mutating func rejectID(of node: RegisteredNode, because reason: String, _ context: inout Context) {
         guard let address = node.node.address, let connection = node.connection else { return }
         recovery.addImpostor(address)
-        disconnect(connection, "it has no partition table, and the id of another storage", &context)
+        disconnect(connection, "it has \(reason)", &context)
         registry.update(node.key) { $0.node.address = nil }
         // Whoever is told next of a node at this address would take it for this one.
         tell([node.key], &context)
