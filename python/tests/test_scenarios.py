@@ -449,7 +449,9 @@ def test_a_slow_resolver_and_a_fast_writer(client, other):
             count += 1
     writer = InThread(write)
     try:
-        time.sleep(0.3)
+        deadline = time.monotonic() + 60
+        while count < 10 and time.monotonic() < deadline:
+            time.sleep(0.01)
         resolver = InThread(commit, client, [(oid, base, record(1_000_000))])
         resolver.result()
     finally:
