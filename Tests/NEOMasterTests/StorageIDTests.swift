@@ -108,6 +108,20 @@ import Testing
         #expect(cluster.core.clusterState == .verifying)
     }
 
+    /// A truncation waits for all that have cells. One that was to be filled did not record that yet: its id is its own.
+    @Test func ownerThatWasToBeFilled() {
+        var cluster = ScriptedCluster(replicas: 1)
+        for (number, ptid) in [(1, 9), (2, 7)] as [(Int32, Int)] {
+            cluster.storage(number, nid: NID(.storage, number), extra: Properties(["ptid": .integer(Int64(ptid))]))
+            cluster.answer("S\(number)", AnswerRecovery(ptid: ptid, backupTID: nil, truncateTID: TID(1000)))
+            guard number == 1 else { continue }
+            cluster.answer("S1", AnswerPartitionTable(ptid: 9, replicas: 1, rows: row([.upToDate, .outOfDate])))
+        }
+        #expect(cluster.last("S2") != .askPartitionTable(AskPartitionTable()))
+        #expect(cluster.isConnected("S2"))
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
     private func tells(_ number: Int32, _ ptid: Int, _ rows: [[CellRecord]], to cluster: inout ScriptedCluster) {
         let name = "S\(number)"
         cluster.storage(number, nid: NID(.storage, number), extra: Properties(["ptid": .integer(Int64(ptid))]))

@@ -175,7 +175,8 @@ extension MasterCore {
     /// older table may have got the id of an owner from a master that did not know of that one (seed 2674).
     private mutating func areConfirmed(_ nids: [NID], _ context: inout Context) -> Bool {
         let recovery = recovery
-        let doubtful = Set(nids.filter(recovery.isDoubtful))
+        // A storage that was to be filled may not have heard of it: nothing is read there.
+        let doubtful = table.readableNIDs.intersection(nids.filter(recovery.isDoubtful))
         let asked = hasPeers ? nids : nids.filter(doubtful.contains)
         if self.recovery.confirms(asked) {
             let round = self.recovery.round
