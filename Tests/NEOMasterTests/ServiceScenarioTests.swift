@@ -69,19 +69,45 @@ import Testing
         #expect(cluster.finish("C1", answer.ttid, [2]) == ["S1 < AskLockInformation", "S2 < AskLockInformation"])
     }
 
-    /// 19.8.10, the last case: a ring of three storages; another one is lost, so that the vote that was accepted leaves
-    /// partitions that nobody has.
-    @Test func acceptedVoteIsRefusedAtTheFinish() {
+    enum End: CaseIterable { case aborted, finished, finishedWithoutThird }
+
+    /// 19.8.10: in a ring of three storages, C1 cannot write to S2, and C2 cannot write to S1. What becomes of the second vote
+    /// is known when the first transaction ends, which cannot be finished any more if S3 is lost, too.
+    @Test(arguments: End.allCases)
+    func votesThatFailInARing(end: End) {
         var cluster = ScriptedCluster.running(storages: 3, partitions: 3, replicas: 1)
+        #expect(cluster.tableText(3) == "UU.|U.U|.UU")
         cluster.client(1)
-        let ttid = cluster.begin("C1")
-        #expect(cluster.send("C1", FailedVote(ttid: ttid, nids: [NID(.storage, 2)])) == ["C1 < Error ACK "])
-        _ = cluster.cut("S3")
-        #expect(cluster.core.clusterState == .running)
-        let lines = cluster.finish("C1", ttid, [0, 1, 2])
-        #expect(lines.first == "C1 < Error INCOMPLETE_TRANSACTION ")
-        #expect(cluster.core.transactions[ttid] == nil)
-        #expect(cluster.isConnected("S2") && cluster.core.clusterState == .running)
+        cluster.client(2)
+        let (first, second) = (cluster.begin("C1"), cluster.begin("C2"))
+        #expect(cluster.send("C1", FailedVote(ttid: first, nids: [NID(.storage, 2)])) == ["C1 < Error ACK "])
+        #expect(cluster.send("C2", FailedVote(ttid: second, nids: [NID(.storage, 1)])) == [])
+        // Nobody is disconnected before the end is known.
+        #expect(cluster.tableText(3) == "UU.|U.U|.UU")
+        switch end {
+        case .aborted:
+            #expect(cluster.send("C1", AbortTransaction(ttid: first, nids: [])) == ["C2 < Error ACK "])
+            #expect(cluster.tableText(3) == "UU.|U.U|.UU")
+            cluster.finish("C2", second, [0, 1, 2])
+            #expect(cluster.tableText(3) == "OU.|O.U|.UU")
+            for name in ["S2", "S3"] { cluster.lock(name, second) }
+            #expect(cluster.finishedTID("C2") != nil)
+        case .finished:
+            let lines = cluster.finish("C1", first, [0, 1, 2])
+            #expect(lines.contains("C2 < Error INCOMPLETE_TRANSACTION "))
+            #expect(cluster.tableText(3) == "UO.|U.U|.OU")
+            for name in ["S1", "S3"] { cluster.lock(name, first) }
+            #expect(cluster.finishedTID("C1") != nil)
+        case .finishedWithoutThird:
+            // Without S1 nobody has partition 1 any more, whatever becomes of the first transaction.
+            #expect(cluster.cut("S3").contains("C2 < Error INCOMPLETE_TRANSACTION "))
+            #expect(cluster.tableText(3) == "UU.|U.O|.UO")
+            let lines = cluster.finish("C1", first, [0, 1, 2])
+            #expect(lines.first == "C1 < Error INCOMPLETE_TRANSACTION ")
+            #expect(cluster.core.transactions[first] == nil)
+            #expect(cluster.tableText(3) == "UU.|U.O|.UO")
+            #expect(cluster.isConnected("S2") && cluster.core.clusterState == .running)
+        }
     }
 
     /// 19.8.11
@@ -185,6 +211,7 @@ import Testing
             ("tweakPartitionTable", TweakPartitionTable(dryRun: true, excluded: []), [.running]),
             ("setNumReplicas", SetNumReplicas(replicas: 0), [.running]),
             ("truncate", Truncate(tid: .zero), [.running]),
+            ("checkReplicas", CheckReplicas(partitions: [0: nil], min: .zero, max: nil), [.running]),
         ]
         for state in [ClusterState.recovering, .verifying, .running, .stopping] {
             var cluster = ScriptedCluster(partitions: 1)
@@ -217,6 +244,35 @@ import Testing
                         : "A1 < Error DENIED Can not switch to this state"
                 ]
             )
+            let backup = cluster.send("A1", SetClusterState(state: .startingBackup))
+            let withClients = "with pending transactions or connected clients"
+            #expect(
+                backup == [
+                    state == .running
+                        ? "A1 < Error DENIED Can not switch to STARTING_BACKUP state \(withClients)"
+                        : "A1 < Error DENIED Can not switch to this state"
+                ]
+            )
+            #expect(
+                cluster.send("A1", SetClusterState(state: .stoppingBackup)) == [
+                    "A1 < Error DENIED Can not switch to this state"
+                ]
+            )
+            // What any state has the same words for.
+            #expect(
+                cluster.send("A1", Repair(nids: [NID(.storage, 9)], dryRun: true)) == [
+                    "A1 < Error DENIED invalid storage node S9"
+                ]
+            )
+            for (nid, target, text) in [
+                (NID(.storage, 9), NodeState.down, "unknown node"),
+                (NID(.master, 1), .unknown, "can not switch node to UNKNOWN state"),
+                (NID(.master, 1), .down, "can not kill primary master node"),
+                (NID(.admin, 1), .down, "can not switch node to DOWN state"),
+            ] {
+                let lines = cluster.send("A1", SetNodeState(nid: nid, state: target))
+                #expect(lines == ["A1 < Error DENIED \(text)"], "\(nid) in \(state.name)")
+            }
             for invalid in [ClusterState.recovering, .running, .backingUp] {
                 #expect(
                     cluster.send("A1", SetClusterState(state: invalid)) == [

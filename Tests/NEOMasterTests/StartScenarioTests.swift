@@ -117,26 +117,42 @@ import Testing
         #expect(cluster.core.clusterState == .recovering)
     }
 
-    /// 19.4.6: a feeding cell is discarded at once with its node, which gets no copy too many when it is back.
-    @Test func feedingNodeIsLost() {
-        var cluster = ScriptedCluster(partitions: 1)
-        for number in Int32(1)...3 { cluster.storage(number, nid: NID(.storage, number)) }
-        for number in 1...3 { cluster.answer("S\(number)", AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: nil)) }
-        cluster.answer("S1", AnswerPartitionTable(ptid: 1, replicas: 1, rows: rows([.upToDate, .feeding, .outOfDate])))
-        for number in 1...2 { cluster.answer("S\(number)", AnswerLockedTransactions(transactions: [:])) }
-        for number in 1...3 {
-            cluster.answer("S\(number)", AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max))
+    /// 19.4.6: a tweak moves a cell to S3, and the one that feeds it is lost meanwhile. It is discarded at once, and no copy
+    /// is too many when its node is back, before or after the end of the replication.
+    @Test(arguments: [false, true])
+    func feedingNodeIsLost(isBackFirst: Bool) throws {
+        var cluster = ScriptedCluster.running(storages: 2, partitions: 3, replicas: 1)
+        cluster.admin()
+        cluster.storage(3)
+        cluster.send("A1", AddPendingNodes(nids: [NID(.storage, 3)]))
+        cluster.send("S3", NotifyReady())
+        cluster.send("A1", TweakPartitionTable(dryRun: false, excluded: []))
+        #expect(cluster.tableText(3) == "UU.|UFO|FUO")
+        let lines = cluster.cut("S2")
+        #expect(cluster.tableText(3) == "UO.|U.O|FOO")
+        #expect(lines.contains { $0.hasPrefix("S3 < NotifyPartitionChanges") && $0.contains("(1 S2 D)") })
+        #expect(cluster.core.clusterState == .running)
+        func comeBack() {
+            cluster.storage(2, nid: NID(.storage, 2))
+            #expect(cluster.tableText(3) == (isBackFirst ? "UO.|U.O|FOO" : "UO.|U.U|FOU"))
+            cluster.send("S2", NotifyReady())
         }
-        for number in 1...2 { cluster.answer("S\(number)", AnswerPackOrders(orders: [])) }
-        #expect(cluster.core.clusterState == .running)
-        _ = cluster.cut("S2")
-        #expect(cluster.tableText(3) == "U.O")
-        #expect(cluster.core.clusterState == .running)
-        cluster.storage(2, nid: NID(.storage, 2))
-        #expect(cluster.tableText(3) == "U.O")
+        func replicated(_ name: String, _ partitions: [PartitionID]) {
+            cluster.send(name, AskUnfinishedTransactions(partitions: partitions))
+            for partition in partitions { cluster.send(name, NotifyReplicationDone(partition: partition, tid: .zero)) }
+            // All say that they recorded the table, as often as they are asked.
+            for _ in 0..<3 {
+                for other in ["S1", "S2", "S3"] { cluster.answer(other, Pong()) }
+            }
+        }
+        if isBackFirst { comeBack() }
+        replicated("S3", [1, 2])
+        if !isBackFirst { comeBack() }
+        replicated("S2", [0, 2])
+        #expect(cluster.tableText(3) == "UU.|U.U|.UU")
     }
 
-    enum Moment: CaseIterable { case recovering, verifying, running, preparedBefore }
+    enum Moment: CaseIterable { case recovering, verifying, interruptedCommit, running, preparedBefore }
 
     /// 19.5.2: with an idle connection that said nothing, and transactions of a period that is over.
     @Test(arguments: Moment.allCases)
@@ -145,12 +161,20 @@ import Testing
         switch moment {
         case .recovering: cluster.storage(1)
         case .verifying: come(1, 3, rows([.upToDate], [.upToDate]), to: &cluster)
+        case .interruptedCommit:
+            // One storage has it locked, the other one has not told yet what it has.
+            for number in Int32(1)...2 {
+                come(number, 3, rows([.upToDate, .upToDate], [.upToDate, .upToDate]), to: &cluster)
+            }
+            cluster.answer("S1", AnswerLockedTransactions(transactions: [TID(1000): TID(1010)]))
+            #expect(cluster.core.clusterState == .verifying)
         case .running: cluster = .running()
         case .preparedBefore:
             cluster = .running()
             cluster.client(1)
             let ttid = cluster.begin("C1")
             cluster.finish("C1", ttid, [2, 3])
+            #expect(cluster.core.transactions.hasPrepared)
             _ = cluster.cut("S2")
             #expect(cluster.core.clusterState == .recovering)
         }

@@ -107,6 +107,12 @@ import Testing
             }
             #expect(transactions == Set(expected.transactions))
             #expect(objects == Set(expected.objects))
+            // `spec/master.md §19.6.3`: nothing is left of what was dropped.
+            let search = DatabaseJob(
+                id: .init(rawValue: .max),
+                operation: .removeOrphans(after: -1, .rows(.max), dryRun: true)
+            )
+            #expect(try database.writer.perform([search]).map(\.outcome) == [.orphans(count: 0, next: nil)])
             try database.writer.close()
             try FileManager.default.removeItem(at: folder)
         }

@@ -5,15 +5,12 @@ import NEOTopology
 /// STOPPING: the commits in progress end, then everything does (`spec/master.md §8`).
 extension MasterCore {
     mutating func enterStopping(_ context: inout Context) {
-        let isInService = clusterState == .running
         clusterState = .stopping
         context.log(.info, "the cluster is STOPPING")
         for node in registry.identified {
             guard let connection = node.connection else { continue }
             connections.notify(connection, NotifyClusterInformation(state: .stopping), &context)
         }
-        // What was being committed before the service ended is for the next verification.
-        if !isInService { transactions.clear() }
     }
 
     mutating func shutDownIfIdle(_ context: inout Context) {
