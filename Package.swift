@@ -224,7 +224,7 @@ let package = Package(
         ),
         .testTarget(
             name: "NEOTopologyTests",
-            dependencies: ["NEOTopology"],
+            dependencies: ["NEOEngine", "NEOProtocol", "NEOTopology"],
             swiftSettings: settings
         ),
         .testTarget(
