@@ -49,15 +49,74 @@ import Testing
         #expect(tids[0] < tids[1])
     }
 
+    /// `spec/master.md §19.8.1`: the storage of a check takes part; nobody is told of it.
     @Test func onlyCheckedPartitionsTakePart() {
         var cluster = ScriptedCluster.running()
-        cluster.client(1)
-        cluster.client(2)
+        for number in Int32(1)...2 { cluster.client(number) }
+        cluster.client(3, extra: Properties(["backup": .text("copy")]))
         let ttid = cluster.begin("C1")
-        let other = 1 - ttid.partition(of: 2)
-        cluster.finish("C1", ttid, [], checked: [other])
+        let checked = 1 - ttid.partition(of: 2)
+        #expect(
+            cluster.finish("C1", ttid, [], checked: [checked, checked]) == [
+                "S1 < AskLockInformation", "S2 < AskLockInformation",
+            ]
+        )
+        #expect(cluster.lock("S1", ttid) == [])
+        #expect(
+            cluster.lock("S2", ttid) == [
+                "C1 < AnswerTransactionFinished",
+                "C2 < InvalidateObjects []",
+                "C3 < InvalidatePartitions []",
+                "S1 < NotifyUnlockInformation",
+                "S2 < NotifyUnlockInformation",
+            ]
+        )
+    }
+
+    /// `spec/master.md §19.8.1`: only the storage of the metadata takes part.
+    @Test func emptyTransaction() throws {
+        var cluster = ScriptedCluster.running()
+        for number in Int32(1)...2 { cluster.client(number) }
+        let ttid = cluster.begin("C1")
+        let storage = ttid.partition(of: 2) == 0 ? "S1" : "S2"
+        #expect(cluster.finish("C1", ttid, []) == ["\(storage) < AskLockInformation"])
+        #expect(
+            cluster.lock(storage, ttid) == [
+                "C1 < AnswerTransactionFinished",
+                "C2 < InvalidateObjects []",
+                "\(storage) < NotifyUnlockInformation",
+            ]
+        )
+        #expect(cluster.core.lastTransaction == cluster.finishedTID("C1"))
+    }
+
+    /// `spec/master.md §19.8.16`: who connects during a commit is told of it by the last transaction, or by an invalidation.
+    @Test(arguments: [true, false])
+    func clientComesDuringACommit(asksBefore: Bool) throws {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [2, 3])
         cluster.lock("S1", ttid)
-        #expect(cluster.lock("S2", ttid).contains("C2 < InvalidateObjects []"))
+        cluster.client(2)
+        let before = cluster.core.lastTransaction
+        func lastTransaction() throws -> TID {
+            cluster.send("C2", AskLastTransaction())
+            guard case .answerLastTransaction(let answer)? = cluster.last("C2") else { throw NoAnswer() }
+            return answer.tid
+        }
+        if asksBefore { #expect(try lastTransaction() == before) }
+        #expect(cluster.lock("S2", ttid).contains("C2 < InvalidateObjects [2 3]"))
+        guard case .invalidateObjects(let invalidation)? = cluster.last("C2") else { throw NoAnswer() }
+        #expect(invalidation.tid == cluster.finishedTID("C1"))
+        if !asksBefore { #expect(try lastTransaction() == invalidation.tid) }
+    }
+
+    struct NoAnswer: Error {}
+
+    private func finalTID(_ client: String, _ cluster: ScriptedCluster) throws -> TID? {
+        guard case .answerFinalTID(let answer)? = cluster.last(client) else { throw NoAnswer() }
+        return answer.tid
     }
 
     @Test func beginWaitsForStartingStorages() {
@@ -158,6 +217,21 @@ import Testing
         #expect(cluster.isConnected("S1"))
     }
 
+    /// Without replica, whatever the storages did of it: the client is told nothing, the verification decides.
+    @Test(arguments: [[], ["S1"], ["S2"]])
+    func lastCopyIsLostAfterLocks(locked: [String]) {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [2, 3])
+        for name in locked { #expect(cluster.lock(name, ttid) == []) }
+        let lines = cluster.cut("S2")
+        #expect(!lines.contains { $0.contains("Finished") || $0.contains("Unlock") || $0.contains("Abort") })
+        #expect(lines.contains("C1 closed"))
+        #expect(cluster.core.clusterState == .recovering)
+        #expect(cluster.core.transactions.isEmpty)
+    }
+
     @Test func clientIsLostAfterBegin() {
         var cluster = ScriptedCluster.running()
         cluster.client(1)
@@ -175,7 +249,7 @@ import Testing
 
     /// The commit of an orphan goes on, and its client gets the TID when it comes back.
     @Test(arguments: [true, false])
-    func clientIsLostAfterFinish(comesBackDuringCommit: Bool) {
+    func clientIsLostAfterFinish(comesBackDuringCommit: Bool) throws {
         var cluster = ScriptedCluster.running()
         cluster.client(1)
         let ttid = cluster.begin("C1")
@@ -194,21 +268,20 @@ import Testing
                     "C1 < AnswerFinalTID",
                 ]
             )
-            guard case .answerFinalTID(let answer)? = cluster.last("C1") else { return }
-            #expect(answer.tid == cluster.core.lastTransaction)
+            #expect(try finalTID("C1", cluster) == cluster.core.lastTransaction)
             // The id is that of the question, not of the ping.
             #expect(cluster.sent["C1"]?.last?.id == 1)
         } else {
             cluster.lock("S2", ttid)
             cluster.client(1)
             cluster.send("C1", AskFinalTID(ttid: ttid))
-            guard case .answerFinalTID(let answer)? = cluster.last("C1") else { return }
-            #expect(answer.tid == .max)
+            #expect(try finalTID("C1", cluster) == .max)
         }
+        #expect(cluster.core.transactions.isEmpty)
     }
 
     /// `spec/master.md §18.2`: an older transaction in progress hides nothing.
-    @Test func finalTIDOfACommittedTransaction() {
+    @Test func finalTIDOfACommittedTransaction() throws {
         var cluster = ScriptedCluster.running()
         cluster.client(1)
         cluster.client(2)
@@ -218,14 +291,9 @@ import Testing
         cluster.lock("S1", ttid)
         cluster.lock("S2", ttid)
         cluster.send("C2", AskFinalTID(ttid: ttid))
-        guard case .answerFinalTID(let answer)? = cluster.last("C2") else {
-            Issue.record("no answer")
-            return
-        }
-        #expect(answer.tid == .max)
+        #expect(try finalTID("C2", cluster) == .max)
         cluster.send("C2", AskFinalTID(ttid: TID(ttid.rawValue + 1 << 40)))
-        guard case .answerFinalTID(let future)? = cluster.last("C2") else { return }
-        #expect(future.tid == nil)
+        #expect(try finalTID("C2", cluster) == nil)
     }
 
     @Test func abortIsForwardedOnce() {
@@ -273,15 +341,17 @@ import Testing
     @Test func chosenTID() {
         var cluster = ScriptedCluster.running(lastTID: TID(1000))
         cluster.client(1)
-        cluster.client(2)
-        #expect(
-            cluster.send("C2", AskBeginTransaction(tid: TID(1000))) == [
-                "C2 < Error PROTOCOL_ERROR new TID must be greater than the last committed one",
-                "C2 closed",
-                "S1 < NotifyNodeInformation C2 UNKNOWN",
-                "S2 < NotifyNodeInformation C2 UNKNOWN",
-            ]
-        )
+        for tid in [999, 1000] as [UInt64] {
+            cluster.client(2)
+            #expect(
+                cluster.send("C2", AskBeginTransaction(tid: TID(tid))) == [
+                    "C2 < Error PROTOCOL_ERROR new TID must be greater than the last committed one",
+                    "C2 closed",
+                    "S1 < NotifyNodeInformation C2 UNKNOWN",
+                    "S2 < NotifyNodeInformation C2 UNKNOWN",
+                ]
+            )
+        }
         #expect(cluster.begin("C1", TID(1001)) == TID(1001))
         cluster.client(2)
         #expect(
@@ -297,6 +367,47 @@ import Testing
         cluster.lock("S1", TID(1001))
         cluster.lock("S2", TID(1001))
         #expect(cluster.finishedTID("C1") == TID(1001))
+    }
+
+    /// No TID is chosen while another transaction is in progress.
+    @Test func chosenTIDIsAlone() {
+        var cluster = ScriptedCluster.running(lastTID: TID(1000))
+        cluster.client(1)
+        cluster.client(2)
+        let ttid = cluster.begin("C1")
+        #expect(
+            cluster.send("C2", AskBeginTransaction(tid: TID(1 << 60))).first
+                == "C2 < Error PROTOCOL_ERROR \(TransactionTable.noConcurrency)"
+        )
+        cluster.finish("C1", ttid, [2, 3])
+        cluster.client(2)
+        #expect(
+            cluster.send("C2", AskBeginTransaction(tid: TID(1 << 60))).first
+                == "C2 < Error PROTOCOL_ERROR \(TransactionTable.noConcurrency)"
+        )
+        for storage in ["S1", "S2"] { cluster.lock(storage, ttid) }
+        cluster.client(2)
+        #expect(cluster.begin("C2", TID(1 << 60)) == TID(1 << 60))
+    }
+
+    /// `spec/master.md §19.8.13`: the clock goes back during a commit: the TTID is the TID, if no other one was given since.
+    @Test(arguments: [true, false])
+    func clockGoesBackDuringACommit(isLast: Bool) throws {
+        var cluster = ScriptedCluster.running()
+        for number in Int32(1)...3 { cluster.client(number) }
+        _ = cluster.begin("C2")
+        let ttid = cluster.begin("C1")
+        let younger = isLast ? nil : cluster.begin("C3")
+        cluster.wallTime -= 100
+        cluster.finish("C1", ttid, [2, 3])
+        for storage in ["S1", "S2"] { cluster.lock(storage, ttid) }
+        let tid = try #require(cluster.finishedTID("C1"))
+        if let younger {
+            #expect(tid > younger && tid.rawValue <= younger.rawValue + 2)
+            #expect(tid.partition(of: 2) == ttid.partition(of: 2))
+        } else {
+            #expect(tid == ttid)
+        }
     }
 
     /// The clock goes back, older transactions are in progress: TIDs grow all the same.
@@ -340,6 +451,26 @@ import Testing
         #expect(cluster.send("C1", AskNewOIDs(count: 0)).contains("C1 closed"))
         cluster.client(1)
         #expect(cluster.send("C1", AskNewOIDs(count: .max)).contains("C1 closed"))
+    }
+
+    /// `spec/master.md §19.6.6`: those that were given and not stored are given again after the next verification.
+    @Test func oidsThatWereNotStoredAreGivenAgain() {
+        var cluster = ScriptedCluster.running(storages: 1, partitions: 1)
+        cluster.client(1)
+        cluster.send("C1", AskNewOIDs(count: 100))
+        _ = cluster.cut("S1")
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.answer("S1", AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: nil))
+        let row = [CellRecord(nid: NID(.storage, 1), state: .upToDate)]
+        cluster.answer("S1", AnswerPartitionTable(ptid: 1, replicas: 0, rows: [row]))
+        cluster.answer("S1", AnswerLockedTransactions(transactions: [:]))
+        cluster.answer("S1", AnswerLastIDs(lastTID: TID(9), lastOID: OID(40), firstTID: TID(9)))
+        cluster.answer("S1", AnswerPackOrders(orders: []))
+        cluster.send("S1", NotifyReady())
+        #expect(cluster.core.clusterState == .running)
+        cluster.client(1)
+        cluster.send("C1", AskNewOIDs(count: 2))
+        #expect(cluster.last("C1") == .answerNewOIDs(AnswerNewOIDs(oids: [OID(41), OID(42)])))
     }
 
     @Test func readOnlyClientWritesNothing() {

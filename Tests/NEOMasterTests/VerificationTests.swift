@@ -59,6 +59,11 @@ import Testing
         for (name, trace) in traces {
             let isValidated = lines.contains("\(name) < ValidateTransaction")
             #expect(isValidated == (isDecided && (trace == .voted || trace == .locked)), "\(name) \(first) \(second)")
+            // By the TID that was decided, whoever knows it.
+            let validations = (cluster.sent[name] ?? []).compactMap { frame in
+                if case .validateTransaction(let validation) = frame.packet { validation } else { nil }
+            }
+            #expect(validations == (isValidated ? [ValidateTransaction(ttid: Self.ttid, tid: Self.tid)] : []))
         }
         // Validations come before what is read next.
         let last = lines.lastIndex { $0.hasSuffix("ValidateTransaction") } ?? -1
@@ -132,6 +137,28 @@ import Testing
         _ = cluster.cut("S2")
         #expect(cluster.core.clusterState == .recovering)
         #expect(cluster.core.recovery.permission == .complete)
+    }
+
+    /// A storage that has nothing to say of what was committed is not waited for, in any step.
+    @Test(arguments: [Step.lockedTransactions, .lastIDs, .packOrders])
+    func storageWithoutReadableCellIsLost(step: Step) {
+        var cluster = ScriptedCluster(partitions: 1)
+        let row = [
+            CellRecord(nid: NID(.storage, 1), state: .upToDate), CellRecord(nid: NID(.storage, 2), state: .outOfDate),
+        ]
+        for number in Int32(1)...2 { cluster.storage(number, nid: NID(.storage, number)) }
+        for name in ["S1", "S2"] { cluster.answer(name, AnswerRecovery(ptid: 3, backupTID: nil, truncateTID: nil)) }
+        cluster.answer("S1", AnswerPartitionTable(ptid: 3, replicas: 1, rows: [row]))
+        let lastIDs = AnswerLastIDs(lastTID: TID(9), lastOID: OID(4), firstTID: TID(2))
+        if step == .lockedTransactions { _ = cluster.cut("S2") }
+        cluster.answer("S1", report(.absent))
+        // The only answer that it owes.
+        cluster.answer("S1", lastIDs)
+        if step == .packOrders { cluster.answer("S2", lastIDs) }
+        if step != .lockedTransactions { _ = cluster.cut("S2") }
+        #expect(cluster.answer("S1", AnswerPackOrders(orders: [])).contains("S1 < StartOperation"), "\(step)")
+        #expect(cluster.core.clusterState == .running)
+        #expect(cluster.core.lastTransaction == TID(9))
     }
 
     /// A master that takes over tells of packs that all readable cells executed: a storage that was away may have missed
