@@ -288,6 +288,153 @@ import Testing
         #expect(cluster.cut("S2").last?.contains("UNKNOWN") == true)
     }
 
+    /// `spec/master.md §14.6`: all of them or none.
+    @Test func repair() {
+        var cluster = ScriptedCluster.running()
+        cluster.admin()
+        cluster.storage(3)
+        let nids = (1...3).map { NID(.storage, $0) }
+        #expect(
+            cluster.send("A1", Repair(nids: nids + [NID(.storage, 9)], dryRun: false)) == [
+                "A1 < Error DENIED invalid storage node S9"
+            ]
+        )
+        #expect(
+            cluster.send("A1", Repair(nids: [nids[0], NID(.master, 1)], dryRun: false)) == [
+                "A1 < Error DENIED invalid storage node M1"
+            ]
+        )
+        // Also one that is PENDING.
+        for dryRun in [true, false] {
+            #expect(
+                cluster.send("A1", Repair(nids: nids, dryRun: dryRun)) == [
+                    "S1 < NotifyRepair", "S2 < NotifyRepair", "S3 < NotifyRepair", "A1 < Error ACK ",
+                ]
+            )
+            #expect(cluster.last("S3") == .notifyRepair(NotifyRepair(dryRun: dryRun)))
+        }
+    }
+
+    /// `spec/master.md §14.7`: few nodes check, against all the others or against the one that is named.
+    @Test func checkReplicas() {
+        var cluster = ScriptedCluster.running(storages: 3, partitions: 3, replicas: 1, lastTID: TID(1000))
+        cluster.admin()
+        #expect(cluster.tableText(3) == "UU.|U.U|.UU")
+        func check(_ partitions: OrderedDictionary<PartitionID, NID?>, max: TID? = nil) -> [String: [CheckPartition]] {
+            let before = cluster.sent
+            let lines = cluster.send("A1", CheckReplicas(partitions: partitions, min: TID(5), max: max))
+            #expect(lines.last == "A1 < Error ACK ")
+            var checks: [String: [CheckPartition]] = [:]
+            for name in ["S1", "S2", "S3"] {
+                for frame in cluster.sent[name, default: []].dropFirst(before[name, default: []].count) {
+                    if case .checkPartition(let check) = frame.packet { checks[name, default: []].append(check) }
+                }
+            }
+            return checks
+        }
+        func expected(_ partition: PartitionID, from address: NodeAddress? = nil, max: UInt64 = 1000) -> CheckPartition
+        {
+            let source = ReplicationSource(cluster: "", address: address)
+            return CheckPartition(partition: partition, source: source, min: TID(5), max: TID(max))
+        }
+        // The last cell, unless another one checks something already.
+        #expect(check([0: nil, 1: nil, 2: nil]) == ["S2": [expected(0), expected(2)], "S3": [expected(1)]])
+        let first = NodeAddress(host: "127.0.0.1", port: 20_001)
+        #expect(check([0: NID(.storage, 1)], max: TID(7)) == ["S2": [expected(0, from: first, max: 7)]])
+        #expect(check([1: nil], max: TID(4)) == [:])
+        // Nothing to compare with.
+        _ = cluster.cut("S3")
+        #expect(cluster.tableText(3) == "UU.|U.O|.UO")
+        #expect(check([0: nil, 1: nil, 2: nil]) == ["S2": [expected(0)]])
+    }
+
+    /// `spec/master.md §14.10`, from whoever is identified.
+    @Test func questions() {
+        var cluster = ScriptedCluster.running(lastTID: TID(1000))
+        cluster.admin()
+        cluster.client(1)
+        _ = cluster.accept("M2")
+        cluster.send("M2", cluster.identification(.master, port: 10_001))
+        for name in ["A1", "C1", "S1", "M2"] {
+            cluster.send(name, AskClusterState())
+            #expect(cluster.last(name) == .answerClusterState(AnswerClusterState(state: .running)))
+            cluster.send(name, AskRecovery())
+            let recovery = AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: nil)
+            #expect(cluster.last(name) == .answerRecovery(recovery))
+            cluster.send(name, AskLastTransaction())
+            #expect(cluster.last(name) == .answerLastTransaction(AnswerLastTransaction(tid: TID(1000))))
+            cluster.send(name, AskLastIDs())
+            let ids = AnswerLastIDs(lastTID: TID(1000), lastOID: .zero, firstTID: TID(1000))
+            #expect(cluster.last(name) == .answerLastIDs(ids))
+            #expect(cluster.isConnected(name))
+        }
+        _ = cluster.cut("S2")
+        cluster.send("A1", AskClusterState())
+        #expect(cluster.last("A1") == .answerClusterState(AnswerClusterState(state: .recovering)))
+        // The table is that of storages, which did not tell it yet; or that they are to forget something.
+        cluster.send("A1", AskRecovery())
+        let unknown = AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil)
+        #expect(cluster.last("A1") == .answerRecovery(unknown))
+        cluster.answer("S1", AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: TID(900)))
+        let rows = (1...2).map { [CellRecord(nid: NID(.storage, $0), state: .upToDate)] }
+        cluster.answer("S1", AnswerPartitionTable(ptid: 1, replicas: 0, rows: rows))
+        cluster.send("A1", AskRecovery())
+        let truncating = AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: TID(900))
+        #expect(cluster.last("A1") == .answerRecovery(truncating))
+    }
+
+    /// `spec/master.md §4.5, §14.8`: whoever is here records the order, also one that is not used yet; clients have to leave.
+    @Test func truncationIsToldToAll() {
+        var cluster = ScriptedCluster.running(replicas: 1, lastTID: TID(1000))
+        cluster.admin()
+        cluster.client(1)
+        cluster.storage(3)
+        let ttid = cluster.begin("C1")
+        cluster.finish("C1", ttid, [7])
+        for name in ["S1", "S2"] { cluster.lock(name, ttid) }
+        #expect(
+            cluster.send("A1", Truncate(tid: TID(1000))) == [
+                "A1 < Error ACK ",
+                "S1 < StopOperation", "S1 < Truncate",
+                "S2 < StopOperation", "S2 < Truncate",
+                "C1 < StopOperation", "C1 closed",
+                "S3 < StopOperation", "S3 < Truncate",
+                "S1 < NotifyNodeInformation S1 PENDING, S2 PENDING",
+                "S2 < NotifyNodeInformation S1 PENDING, S2 PENDING",
+                "A1 < NotifyNodeInformation S1 PENDING, S2 PENDING",
+                "S3 < NotifyNodeInformation S1 PENDING, S2 PENDING",
+                "S1 < NotifyClusterInformation RECOVERING", "S1 < AskRecovery",
+                "S2 < NotifyClusterInformation RECOVERING", "S2 < AskRecovery",
+                "A1 < NotifyClusterInformation RECOVERING",
+                "S3 < NotifyClusterInformation RECOVERING", "S3 < AskRecovery",
+                "S1 < NotifyNodeInformation C1 UNKNOWN",
+                "S2 < NotifyNodeInformation C1 UNKNOWN",
+                "A1 < NotifyNodeInformation C1 UNKNOWN",
+                "S3 < NotifyNodeInformation C1 UNKNOWN",
+            ]
+        )
+        // It begins again with all that have cells, and numbers follow what is left.
+        for name in ["S1", "S2"] {
+            cluster.answer(name, AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: TID(1000)))
+        }
+        cluster.answer("S3", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: TID(1000)))
+        let row = (1...2).map { CellRecord(nid: NID(.storage, $0), state: .upToDate) }
+        cluster.answer("S1", AnswerPartitionTable(ptid: 1, replicas: 1, rows: [row, row]))
+        #expect(cluster.core.clusterState == .verifying)
+        for name in ["S1", "S2"] { cluster.answer(name, AnswerLockedTransactions(transactions: [:])) }
+        for name in ["S1", "S2", "S3"] {
+            cluster.answer(name, AnswerLastIDs(lastTID: TID(1000), lastOID: OID(3), firstTID: TID(1000)))
+        }
+        for name in ["S1", "S2"] { cluster.answer(name, AnswerPackOrders(orders: [])) }
+        for name in ["S1", "S2"] { cluster.send(name, NotifyReady()) }
+        #expect(cluster.core.clusterState == .running)
+        #expect(cluster.core.lastTransaction == TID(1000))
+        cluster.client(1)
+        cluster.send("C1", AskNewOIDs(count: 1))
+        #expect(cluster.last("C1") == .answerNewOIDs(AnswerNewOIDs(oids: [OID(4)])))
+        #expect(cluster.begin("C1") > TID(1000))
+    }
+
     /// Out-of-range values from any peer never trap.
     @Test func hostileInput() {
         var cluster = ScriptedCluster.running()

@@ -40,9 +40,22 @@ import Testing
                 Issue.record("\(name) is not told the list of nodes")
                 return
             }
-            // Itself first, then what it may know, the primary in any case.
+            // Itself first, then all that it may know, the primary in any case.
+            guard case .acceptIdentification(let accepted)? = cluster.sent[name]?.first?.packet else {
+                Issue.record("\(name) is not accepted")
+                return
+            }
             #expect(list.nodes.first?.type == type && list.nodes.first?.state != .down)
+            #expect(list.nodes.first?.nid == accepted.yourNID)
             #expect(list.nodes.contains { $0.nid == NID(.master, 1) })
+            let known = Self.mayKnow(name)
+            let others = cluster.core.registry.all.filter { node in
+                node.node.nid != accepted.yourNID && known.contains(node.type)
+                    // An admin is told to the primary masters of the backup clusters that it monitors.
+                    && (node.type != .admin || !node.monitoredClusters.isEmpty)
+            }
+            #expect(Set(list.nodes.dropFirst().map(\.nid)) == Set(others.map(\.node.nid)))
+            #expect(list.nodes.count == others.count + 1)
         }
         for (name, frames) in cluster.sent {
             var timestamps: [Double] = []
@@ -84,8 +97,48 @@ import Testing
             case .admin: ["C2"]
             }
         #expect(told(cluster.send("new", request)) == expected)
-        // The loss of an admin is told to nobody.
-        #expect(told(cluster.cut("new")) == (type == .admin ? [] : expected))
+        // The loss of an admin is told to nobody. Masters may come back; clients, and storages that nobody uses, are forgotten.
+        let lost = cluster.cut("new")
+        #expect(told(lost) == (type == .admin ? [] : expected))
+        let state = type == .master ? "DOWN" : "UNKNOWN"
+        #expect(lost.allSatisfy { $0.hasSuffix(state) })
+    }
+
+    /// 19.1.3: a client is cut off and comes back after another one was given its id. Both write.
+    @Test func clientWhoseIDWasGivenToAnother() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.client(1)
+        let lost = cluster.begin("C1")
+        _ = cluster.cut("C1")
+        #expect(cluster.client(2).contains("C2 < AcceptIdentification C1"))
+        #expect(cluster.client(1, nid: NID(.client, 1)).contains("C1 < AcceptIdentification C2"))
+        let ttids = ["C1", "C2"].map { ($0, cluster.begin($0)) }
+        for (name, ttid) in ttids {
+            #expect(ttid > lost)
+            cluster.finish(name, ttid, [2])
+            cluster.lock("S1", ttid)
+            #expect(cluster.lock("S2", ttid).contains("\(name) < AnswerTransactionFinished"))
+        }
+    }
+
+    /// `spec/master.md §18.4`: a storage without id at the address of one that is down. The cells stay those of the other one, of
+    /// which all must know that it is not there any more.
+    @Test func storageThatLosesItsAddress() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        cluster.admin()
+        _ = cluster.cut("S2")
+        #expect(cluster.storage(2).first == "S1 < NotifyNodeInformation S2 DOWN")
+        for name in ["S1", "A1"] {
+            let told = cluster.sent[name, default: []].suffix(2).map(\.packet)
+            guard case .notifyNodeInformation(let old)? = told.first,
+                case .notifyNodeInformation(let new)? = told.last
+            else {
+                Issue.record("\(name) is not told")
+                continue
+            }
+            #expect(old.nodes.map(\.nid) == [NID(.storage, 2)] && old.nodes.map(\.address) == [nil])
+            #expect(new.nodes.map(\.nid) == [NID(.storage, 3)] && new.nodes.map(\.address?.port) == [20_002])
+        }
     }
 
     private static func mayKnow(_ name: String) -> Set<NodeType> {
@@ -186,6 +239,29 @@ import Testing
             ]
         )
         #expect(cluster.core.clusterState == .running)
+    }
+
+    /// 19.2.4, as the other master sees it. Who is killed is told so in one list with others, or in the first one.
+    @Test(arguments: [false, true])
+    func killedSecondaryLeaves(isFirstList: Bool) throws {
+        var cluster = ScriptedCluster(masters: Array(Self.addresses.prefix(1)))
+        let primary = "to \(Self.addresses[0])"
+        let connection = try #require(cluster.connection(primary))
+        _ = cluster.event(.connected(connection))
+        cluster.answer(primary, AcceptIdentification(type: .master, nid: NID(.master, 1), yourNID: NID(.master, 2)))
+        func tell(_ timestamp: Double, _ states: [(Int32, NodeAddress, NodeState)]) -> [String] {
+            let nodes = states.map {
+                NodeRecord(type: .master, address: $1, nid: NID(.master, $0), state: $2, idTimestamp: nil)
+            }
+            return cluster.send(primary, NotifyNodeInformation(timestamp: timestamp, nodes: nodes))
+        }
+        let others = [(Int32(1), Self.addresses[0], NodeState.running), (3, Self.addresses[2], .down)]
+        if !isFirstList {
+            // That another one is DOWN is nothing to it.
+            #expect(tell(1, others + [(2, ScriptedCluster.address, .running)]) == [])
+            #expect(cluster.exitStatus == nil)
+        }
+        #expect(tell(2, others + [(2, ScriptedCluster.address, .down)]) == ["exit 0"])
     }
 
     /// 19.2.7

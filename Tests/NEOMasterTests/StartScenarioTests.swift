@@ -105,6 +105,20 @@ import Testing
         #expect(cluster.core.table.nids == [NID(.storage, 1)])
     }
 
+    /// 19.4.2: cells that nobody else can replace stay readable; the others do not.
+    @Test func replicasAreLostOneAfterTheOther() {
+        var cluster = ScriptedCluster.running(storages: 3, partitions: 3, replicas: 1)
+        #expect(cluster.tableText(3) == "UU.|U.U|.UU")
+        #expect(cluster.cut("S2").last == "S3 < NotifyPartitionChanges 2 (0 S2 O) (2 S2 O)")
+        #expect(cluster.core.clusterState == .running)
+        #expect(
+            cluster.cut("S3").prefix(3) == [
+                "S1 < NotifyNodeInformation S3 DOWN", "S1 < NotifyPartitionChanges 3 (1 S3 O)", "S1 < StopOperation",
+            ]
+        )
+        #expect(cluster.core.clusterState == .recovering)
+    }
+
     /// 19.4.3
     @Test func replicasAreLostOneByOne() {
         var cluster = ScriptedCluster.running(storages: 3, partitions: 1, replicas: 2)

@@ -23,6 +23,29 @@ import Testing
         #expect(brief(scenario.host.packets(second)) == ["Error PROTOCOL_ERROR"])
     }
 
+    /// `spec/master.md §2.8`: an id is given to a second client while the first one, cut from the master, still connects here.
+    @Test("A client whose id was given to another one is refused, the other one accepted (master.md 19.1.4, 19.1.5)")
+    func idOfAClientThatWasGivenAgain() throws {
+        var scenario = try StorageScenario(.immediate)
+        let nid = NID(.client, 3)
+        let first = try scenario.connect(nid, 500)
+        // What is told is older than the client: it waits on.
+        try scenario.announce([(NID(.client, 4), .running, 400)])
+        #expect(scenario.host.packets(first).isEmpty)
+        // The master did not tell of the first one before it was lost.
+        scenario.timestamp = 600
+        try scenario.announce([(nid, .running, 550)])
+        #expect(brief(scenario.host.packets(first)) == ["Error NOT_READY"])
+        let second = try scenario.connect(nid, 550)
+        #expect(brief(scenario.host.packets(second)) == ["AcceptIdentification"])
+        // One that was accepted leaves when the master forgets it; its id may be given to another one then.
+        try scenario.announce([(nid, .unknown, 550)])
+        try scenario.announce([(nid, .running, 601)])
+        let third = try scenario.connect(nid, 601)
+        #expect(brief(scenario.host.packets(third)) == ["AcceptIdentification"])
+        #expect(!scenario.host.open.contains(second))
+    }
+
     @Test("Without a table an id means nothing: one that is refused is given up (master.md 18.4)")
     func refusedID() throws {
         let database = try MemoryDatabase.open(MemoryDisk(), OpenOptions(clusterName: "differential"))

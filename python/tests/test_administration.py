@@ -15,11 +15,13 @@ import time
 from contextlib import closing
 
 import pytest
+from transaction.interfaces import TransientError
+from ZODB.Connection import TransactionMetaData
 from ZODB.utils import u64, z64
 
 from cluster import Cluster, free_ports, program
 from test_control import Commands, another_storage, wait_exit
-from transactions import commit
+from transactions import InThread, commit, until_it_works
 from wire import HANDSHAKE, connection, identification, receive
 
 
@@ -248,6 +250,35 @@ def test_masters_and_the_end(tmp_path):
             if node is not spare:
                 wait_exit(node)
         assert neoctl.refused('print', 'cluster') == 'ERROR: not connected'
+
+
+def test_stop_during_a_commit(tmp_path):
+    """What was voted is finished, what begins afterwards waits, and all is there again (`spec/master.md §19.5.1`)."""
+    with Cluster(storages=2, replicas=1, directory=tmp_path) as cluster:
+        neoctl = Commands(cluster)
+        storage, late = cluster.storage(), cluster.storage()
+        late.sync()
+        oid = storage.new_oid()
+        table = neoctl.done('print', 'pt')
+        transaction = TransactionMetaData()
+        storage.tpc_begin(transaction)
+        storage.store(oid, z64, b'kept', '', transaction)
+        storage.tpc_vote(transaction)
+        assert neoctl.done('set', 'cluster', 'stopping') == 'Cluster state changed\n'
+        waiting = InThread(late.tpc_begin, TransactionMetaData())
+        time.sleep(.5)
+        assert waiting.is_alive() and all(node.is_running for node in cluster.nodes)
+        tid = storage.tpc_finish(transaction)
+        for node in cluster.nodes:
+            wait_exit(node)
+        # Not before the cluster has left.
+        with pytest.raises(TransientError):
+            waiting.result()
+        cluster.start()
+        assert neoctl.done('print', 'pt') == table and set(''.join(cluster.cells().values())) == {'U'}
+        assert until_it_works(lambda: storage.load(oid)) == (b'kept', tid)
+        storage.close()
+        late.close()
 
 
 @pytest.mark.parametrize('words, question', [
