@@ -68,7 +68,9 @@ import Testing
 
     @Test(arguments: Trial.allCases)
     func trial(trial: Trial) {
-        for seed in 5_000_001...5_000_010 as ClosedRange<UInt64> {
+        // Clients committed again before the simulator knew that TIDs may begin anew.
+        let kept: [UInt64] = trial == .truncation ? [1027] : []
+        for seed in kept + (5_000_001...5_000_010) {
             var settings = SimulatedHistory.Settings(seed: seed)
             settings.trials = [trial]
             let report = SimulatedHistory(settings).run()

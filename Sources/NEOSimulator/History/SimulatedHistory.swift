@@ -279,7 +279,10 @@ public final class SimulatedHistory {
         world.schedule(after: world.draw(0...1_000_000_000)) {
             administration.truncate(after: tid) { [self] isCertain in
                 if isCertain, !hasFaults { ledger.truncation?.isDone = true }
-                world.schedule(after: world.draw(0...3_000_000_000)) { [self] in isTruncating = false }
+                world.schedule(after: world.draw(0...3_000_000_000)) { [self] in
+                    isTruncating = false
+                    leadership.truncated()
+                }
             }
         }
         if hasFaults { injector.start() }
