@@ -1,3 +1,4 @@
+import Foundation
 import NEODatabase
 import NEOEngine
 import NEOProtocol
@@ -19,10 +20,10 @@ import Testing
         let a: ConnectionID
         let b: ConnectionID
 
-        init() throws {
-            database = try ReplicationTests.database()
+        init(_ database: (any StorageDatabase)? = nil) throws {
+            self.database = try database ?? ReplicationTests.database()
             full = try history(1, [(0x10, [1, 2]), (0x20, [1])])
-            cluster = try StorageCluster([full, database], ["UO"])
+            cluster = try StorageCluster([full, self.database], ["UO"])
             cluster.lastTID = TID(0x20)
             cluster.isMasterQuick = false
             try cluster.start()
@@ -71,6 +72,27 @@ import Testing
         #expect(try scenario.store(1, on: 0x20, 0x28, scenario.a).isEmpty)
         try scenario.cluster.abort(0x38, at: 2)
         #expect(scenario.cluster.answers(at: 2, scenario.a) == ["stored nil"])
+    }
+
+    @Test("R14: nothing is left of the data of a write that conflicts")
+    func conflictLeavesNoData() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let location = SQLiteLocation(path: folder.appendingPathComponent("lockless.sqlite").path)
+        let database = try SQLiteDatabase.open(location, OpenOptions(clusterName: "differential"))
+        var scenario = try Scenario(database)
+        #expect(try scenario.store(1, on: 0x10, 0x28, scenario.a) == ["stored 0"])
+        try scenario.replicate()
+        let isDone = scenario.isDone()
+        #expect(isDone)
+        try scenario.cluster.lock(0x28, at: 0x30, [1], at: 2, scenario.a)
+        try scenario.cluster.unlock(0x28, at: 2)
+        try scenario.cluster.run()
+        #expect(try database.makeReader().lastTID(of: OID(1), in: 0) == TID(0x20))
+        let search = DatabaseJob(id: .init(rawValue: 9), operation: .removeOrphans(after: -1, .rows(99), dryRun: true))
+        #expect(try database.writer.perform([search]).map(\.outcome) == [.orphans(count: 0, next: nil)])
+        try database.writer.close()
     }
 
     @Test("R13: with several writes of one object, the master is told once one is left", arguments: [true, false])

@@ -163,30 +163,44 @@ import Testing
         #expect(cluster.state(0, 2) == .upToDate)
     }
 
-    @Test("R6: a source that lost its cell is refused, another one is used")
-    func sourceDiscarded() throws {
-        let full = try history(1, [(0x10, [1]), (0x20, [2])])
-        let other = try history(1, [(0x10, [1]), (0x20, [2])])
+    enum Moment: CaseIterable { case beforeTransactions, beforeObjects, duringAChunk }
+
+    /// The source knows that it lost its cell, and the requester does not.
+    @Test("R6: a source that lost its cell refuses, and another one is used", arguments: Moment.allCases)
+    func sourceDiscarded(_ moment: Moment) throws {
+        // A slice of the source is of two such objects.
+        let rows = (1...8).map { (tid: UInt64($0) * 0x10, oids: [UInt64($0)]) }
+        let value = { (oid: UInt64, _: UInt64) in ByteBuffer(repeating: UInt8(oid), count: 40_000) as ByteBuffer? }
+        let full = try history(1, rows, data: value)
+        let other = try history(1, rows, data: value)
         let empty = try Self.database()
-        var cluster = try StorageCluster([full, other, empty], ["UUO"])
-        cluster.lastTID = TID(0x20)
-        cluster.unreachable = [2]
-        // S1 loses its cell when the objects are asked: it knows before the requester.
-        cluster.isStalled = { if case .askFetchObjects = $0 { true } else { false } }
+        var cluster = try StorageCluster([full, other, empty], ["UOO"])
+        cluster.lastTID = TID(0x80)
+        cluster.isMasterQuick = false
         try cluster.start()
-        if cluster.hosts[2].timers[StorageCore.Timer.replication] != nil {
-            try cluster.pass(milliseconds: 1000, StorageCore.Timer.replication, at: 3)
+        // Only S1 can be a source until it is one.
+        try cluster.answerUnfinished()
+        switch moment {
+        case .beforeTransactions: break
+        case .beforeObjects: try cluster.run(until: "S1→S3 AnswerFetchTransactions nil")
+        case .duringAChunk: try cluster.run(until: "S1→S3 AddObject")
         }
-        cluster.unreachable = []
-        cluster.isStalled = { _ in false }
-        try cluster.change([(0, 1, .discarded)])
-        try cluster.disconnect(1, 3)
+        try cluster.change([(0, 2, .upToDate)])
+        let late = try cluster.change([(0, 1, .discarded)], late: [3])
         try cluster.run()
-        for _ in 0..<3 where cluster.state(0, 3) != .upToDate {
-            try cluster.pass(milliseconds: 2000, StorageCore.Timer.replication, at: 3)
-        }
-        #expect(cluster.state(0, 3) == .upToDate)
-        #expect(cluster.takeTrace().contains { $0.hasPrefix("S2→S3 AddObject") })
+        let trace = cluster.takeTrace()
+        // Left alone for a second, although the table of the requester still has it.
+        let refusals = trace.filter { $0.hasPrefix("S1→S3 Error") }
+        #expect(refusals == ["S1→S3 Error REPLICATION_ERROR partition 0 not readable"])
+        #expect(trace.contains { $0.hasPrefix("S2→S3 AddObject") })
+        #expect(trace.last == "S3 NotifyReplicationDone 0 80")
+        // What the first source had sent is not sent again.
+        let sent = trace.filter { $0.contains("→S3 AddObject") }
+        #expect(Set(sent.map { $0.dropFirst(2) }).count == sent.count)
+        try cluster.tell(late, to: 3)
+        try cluster.change([(0, 3, .upToDate)])
+        try cluster.run()
+        #expect(cluster.hosts.allSatisfy { $0.exitStatus == nil })
         #expect(try content(other, 0) == content(empty, 0))
     }
 
@@ -226,6 +240,66 @@ import Testing
         try cluster.run()
         #expect(cluster.state(0, 2) == .upToDate)
         #expect(try content(full, 0) == content(empty, 0))
+    }
+
+    /// What a replica has of a transaction when its client loses it, or when it loses its master.
+    enum Trace: CaseIterable { case nothing, stored, voted, locked }
+
+    /// S1 commits, and two transactions more; S2 is left out, and comes back.
+    ///
+    /// `spec/master.md §19.6.5`: what was not finished is dropped at the start of operation, committed elsewhere or not.
+    @Test(
+        "R16, 40: a replica that missed a write comes back out of date, and ends identical",
+        arguments: Trace.allCases
+    )
+    func missedWrite(_ trace: Trace) throws {
+        for isCommitted in [true, false] {
+            let rows = [(tid: UInt64(0x10), oids: [UInt64(1), 2]), (tid: 0x20, oids: [1])]
+            let databases = try [history(1, rows), history(1, rows)]
+            var cluster = try StorageCluster(databases, ["UU"])
+            cluster.lastTID = TID(0x20)
+            try cluster.start()
+            var clients = [try cluster.client(1, at: 1), try cluster.client(1, at: 2)]
+            let present = trace == .nothing ? [1] : [1, 2]
+            for storage in present {
+                #expect(try cluster.store(1, on: 0x20, 0x28, at: storage, clients[storage - 1]) == ["stored nil"])
+            }
+            if trace == .voted { try cluster.vote(0x28, [1], at: 2, clients[1]) }
+            if trace == .locked { try cluster.lock(0x28, at: 0x30, [1], at: 2, clients[1]) }
+            // The client cannot write there any more: the master leaves S2 out before it asks anybody to lock.
+            try cluster.hosts[1].close(clients[1])
+            if let master = cluster.hosts[1].masterID { try cluster.hosts[1].close(master) }
+            try cluster.change([(0, 2, .outOfDate)], late: [2])
+            if isCommitted {
+                try cluster.lock(0x28, at: 0x30, [1], at: 1, clients[0])
+                try cluster.unlock(0x28, at: 1)
+            } else {
+                try cluster.abort(0x28, at: 1)
+            }
+            for (ttid, tid, serial) in [(0x38, 0x40, isCommitted ? 0x30 : 0x20), (0x48, 0x50, 0x40)]
+                as [(UInt64, UInt64, UInt64)]
+            {
+                #expect(try cluster.store(1, on: serial, ttid, at: 1, clients[0]) == ["stored nil"])
+                try cluster.lock(ttid, at: tid, [1], at: 1, clients[0])
+                try cluster.unlock(ttid, at: 1)
+            }
+            cluster.lastTID = TID(0x50)
+            _ = cluster.takeTrace()
+            try cluster.restartOperation(2)
+            clients[1] = try cluster.client(1, at: 2)
+            try cluster.run()
+            #expect(cluster.state(0, 2) == .upToDate, "\(trace) \(isCommitted)")
+            let lines = cluster.takeTrace()
+            #expect(lines.contains("S2→S1 AskFetchTransactions 0 16 21 50 [] true"), "\(lines)")
+            #expect(lines.last == "S2 NotifyReplicationDone 0 50")
+            #expect(try content(databases[0], 0) == content(databases[1], 0), "\(trace) \(isCommitted)")
+            #expect(try databases[1].makeReader().unfinishedTransactions().isEmpty)
+            #expect(cluster.hosts[1].core.transactions.writeLocks.isEmpty)
+            // They go on together.
+            for (index, client) in clients.enumerated() {
+                #expect(try cluster.store(1, on: 0x50, 0x58, at: index + 1, client) == ["stored nil"])
+            }
+        }
     }
 
     @Test("R17: a source that cannot be reached is tried again after a second, then less often")

@@ -118,14 +118,22 @@ struct StorageCluster {
         }
     }
 
-    mutating func change(_ cells: [(partition: PartitionID, storage: Int, state: CellState)]) throws {
+    /// - Parameter late: storages that are not told yet.
+    /// - Returns: what they are to be told.
+    @discardableResult
+    mutating func change(
+        _ cells: [(partition: PartitionID, storage: Int, state: CellState)],
+        late: Set<Int> = []
+    ) throws -> Packet {
         ptid += 1
         let changes = cells.map { CellChange(partition: $0.partition, nid: Self.nid($0.storage), state: $0.state) }
         for change in changes {
             rows[change.partition].removeAll { $0.nid == change.nid }
             if change.state != .discarded { rows[change.partition].append(.init(nid: change.nid, state: change.state)) }
         }
-        try tellAll(.notifyPartitionChanges(NotifyPartitionChanges(ptid: ptid, replicas: 1, cells: changes)))
+        let packet = Packet.notifyPartitionChanges(NotifyPartitionChanges(ptid: ptid, replicas: 1, cells: changes))
+        for storage in 1...hosts.count where !late.contains(storage) { try tell(packet, to: storage) }
+        return packet
     }
 
     /// Answers what storages asked about unfinished transactions.
@@ -163,8 +171,26 @@ struct StorageCluster {
 
     /// Lets everything go on until nothing moves: no timer of a second or more is waited for.
     mutating func run() throws {
-        while try stepOnce() {}
+        for _ in 0..<Self.maximumSteps where try !stepOnce() { return }
+        throw EndlessMotion()
     }
+
+    /// Lets everything go on until a storage did something, and no further.
+    /// - Parameter line: the beginning of a line of ``trace``.
+    mutating func run(until line: String) throws {
+        for _ in 0..<Self.maximumSteps {
+            for index in hosts.indices {
+                _ = try step(index)
+                if trace.contains(where: { $0.hasPrefix(line) }) { return }
+            }
+        }
+        throw EndlessMotion()
+    }
+
+    /// Storages that do something again and again, and would never rest.
+    struct EndlessMotion: Error {}
+
+    private static let maximumSteps = 20_000
 
     /// - Returns: whether something moved.
     mutating func stepOnce() throws -> Bool {
@@ -176,7 +202,8 @@ struct StorageCluster {
     /// One round of a storage: connections, frames, timers.
     mutating func step(_ index: Int) throws -> Bool {
         var isMoving = false
-        while let (id, address) = hosts[index].connecting.first {
+        // Those that come of these have to wait: a storage that tries again at once would never let others go on.
+        for (id, address) in hosts[index].connecting {
             isMoving = true
             guard let to = hosts.firstIndex(where: { $0.address == address }), !unreachable.contains(to + 1) else {
                 try hosts[index].connect(id, succeeds: false)
@@ -216,6 +243,17 @@ struct StorageCluster {
             }
         }
         return !received.isEmpty
+    }
+
+    /// A storage loses its master, finds it again, and is told to begin operation.
+    mutating func restartOperation(_ storage: Int) throws {
+        guard let master = hosts[storage - 1].masterID else { return }
+        try hosts[storage - 1].close(master)
+        hosts[storage - 1].advance(milliseconds: 1000)
+        try hosts[storage - 1].fire(StorageCore.Timer.search)
+        try identify(storage)
+        try announce()
+        try operate(storage)
     }
 
     /// Breaks all the connections between two storages.
