@@ -45,6 +45,34 @@ import Testing
         #expect(cluster.core.clusterState == .verifying)
     }
 
+    /// `spec/master.md §3.4, §4.2`: the order was given to a master that led. Since it followed another one, it does not hold.
+    @Test func startBeforeAnotherMasterLed() {
+        var cluster = ScriptedCluster(masters: [ElectionTests.other])
+        cluster.admin()
+        let table = rows([.upToDate, .upToDate], [.outOfDate, .upToDate])
+        come(1, 4, table, to: &cluster)
+        #expect(cluster.send("A1", SetClusterState(state: .verifying)) == ["A1 < Error ACK Cluster state changed"])
+        #expect(cluster.core.recovery.permission == .ordered)
+        _ = cluster.accept("M2")
+        cluster.send("M2", cluster.identification(.master, nid: NID(.master, 1), port: 10_001, timestamp: 1))
+        #expect(!cluster.core.election.isPrimary)
+        cluster.advance(seconds: 2)
+        _ = cluster.fire(.election)
+        guard let attempt = cluster.connection("to \(ElectionTests.other)") else {
+            Issue.record("the winner is not looked for")
+            return
+        }
+        _ = cluster.event(.connectFailed(attempt, reason: "refused"))
+        #expect(cluster.core.election.isPrimary)
+        come(2, 4, rows([.upToDate, .upToDate], [.outOfDate, .upToDate]), to: &cluster)
+        cluster.answer("S2", Pong())
+        #expect(cluster.core.clusterState == .recovering)
+        #expect(cluster.core.recovery.permission == .complete)
+        come(1, 4, table, to: &cluster)
+        for name in ["S1", "S2"] { cluster.answer(name, Pong()) }
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
     /// 19.3.10: before a table is loaded, admins that have the one of before are given an empty one first.
     @Test func dropBeforeATableIsLoaded() {
         var cluster = ScriptedCluster.running(replicas: 1)

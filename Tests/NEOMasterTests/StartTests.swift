@@ -275,6 +275,21 @@ import Testing
         #expect(cluster.core.clusterState == .verifying)
     }
 
+    /// As above, with a storage that is not needed: what the others say was sent before it came.
+    @Test func storageThatComesMeanwhile() {
+        var cluster = ScriptedCluster(replicas: 1, masters: [ElectionTests.other])
+        let table = rows([.upToDate, .upToDate, .outOfDate])
+        for name in ["S1", "S2"] { returns(name, with: 7, table, to: &cluster) }
+        cluster.answer("S1", Pong())
+        returns("S3", with: 6, table, to: &cluster)
+        cluster.answer("S2", Pong())
+        #expect(cluster.core.clusterState == .recovering)
+        cluster.answer("S1", Pong())
+        #expect(cluster.core.clusterState == .recovering)
+        cluster.answer("S2", Pong())
+        #expect(cluster.core.clusterState == .verifying)
+    }
+
     /// 1. The service ends under a master that knows no other one: it would begin it again without S2.
     /// 2. Another one, which was not configured here, gets known. It may have led with S2 since.
     @Test func masterThatGetsKnownAfterTheService() {

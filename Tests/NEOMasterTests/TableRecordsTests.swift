@@ -68,6 +68,83 @@ import Testing
         #expect(cluster.core.clusterState == .running)
     }
 
+    /// A partition of S1, which S2 replicates, or of S1 and S2, which S3 replicates; another one of the last storage alone.
+    private func grown(replicas: Int32) -> ScriptedCluster {
+        var cluster = ScriptedCluster()
+        let (added, last) = (replicas + 1, replicas + 2)
+        let row = (1...added).map { CellRecord(nid: NID(.storage, $0), state: $0 == added ? .outOfDate : .upToDate) }
+        let alone = [CellRecord(nid: NID(.storage, last), state: .upToDate)]
+        let readable = (1...last).filter { $0 != added }
+        for number in 1...last { cluster.storage(number, nid: NID(.storage, number)) }
+        for number in 1...last {
+            cluster.answer("S\(number)", AnswerRecovery(ptid: 1, backupTID: nil, truncateTID: nil))
+        }
+        cluster.answer("S1", AnswerPartitionTable(ptid: 1, replicas: Int(replicas), rows: [row, alone]))
+        for number in readable { cluster.answer("S\(number)", AnswerLockedTransactions(transactions: [:])) }
+        for number in 1...last {
+            cluster.answer("S\(number)", AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max))
+        }
+        for number in readable { cluster.answer("S\(number)", AnswerPackOrders(orders: [])) }
+        for number in 1...last { cluster.send("S\(number)", NotifyReady()) }
+        cluster.send("S\(added)", AskUnfinishedTransactions(partitions: [0]))
+        cluster.send("S\(added)", NotifyReplicationDone(partition: 0, tid: .zero))
+        #expect(cluster.core.table.ptid == 2)
+        return cluster
+    }
+
+    private func returns(_ number: Int32, with ptid: Int, _ rows: [[CellRecord]], to cluster: inout ScriptedCluster) {
+        if !cluster.isConnected("S\(number)") { cluster.storage(number, nid: NID(.storage, number)) }
+        cluster.answer("S\(number)", AnswerRecovery(ptid: ptid, backupTID: nil, truncateTID: nil))
+        cluster.answer("S\(number)", AnswerPartitionTable(ptid: ptid, replicas: 1, rows: rows))
+    }
+
+    /// 1. S1 recorded that S2 is readable. The service ends with the loss of S3.
+    /// 2. The machine of S1 loses its power, and with it the newer table, or not; S1 is seen, and lost again.
+    /// 3. S3 comes back: with S2, all the partitions are here.
+    @Test(arguments: [1, 2])
+    func storageThatLostItsTable(kept: Int) {
+        var cluster = grown(replicas: 1)
+        for name in ["S1", "S2"] { cluster.answer(name, Pong()) }
+        let rows = cluster.core.table.rows
+        _ = cluster.cut("S3")
+        #expect(cluster.core.clusterState == .recovering)
+        for number in Int32(1)...2 { returns(number, with: 2, rows, to: &cluster) }
+        _ = cluster.cut("S1")
+        returns(1, with: kept, rows, to: &cluster)
+        _ = cluster.cut("S1")
+        returns(3, with: 2, rows, to: &cluster)
+        #expect(cluster.core.clusterState == (kept == 1 ? .recovering : .verifying))
+    }
+
+    /// 1. S3 replicates what S1 and S2 have, and S1 did not record that; the service ends with the loss of S4.
+    /// 2. S3 and S4 come. S1 knows of S2, which is not here either: alone, it could start without what S3 has.
+    @Test(arguments: [true, false])
+    func storageThatKnowsOfAnAbsentOne(isRecorded: Bool) {
+        var cluster = grown(replicas: 2)
+        for name in isRecorded ? ["S1", "S2", "S3"] : ["S2", "S3"] { cluster.answer(name, Pong()) }
+        let rows = cluster.core.table.rows
+        for name in ["S4", "S1", "S2"] { _ = cluster.cut(name) }
+        for number in Int32(3)...4 { returns(number, with: 2, rows, to: &cluster) }
+        #expect(cluster.core.clusterState == (isRecorded ? .verifying : .recovering))
+    }
+
+    /// 1. S2 comes during the service, with a table of which nothing is known, and replicates what S1 has.
+    /// 2. It is lost before it says that it recorded the table in which S1 is readable: with its own, it may need nobody.
+    @Test(arguments: [true, false])
+    func storageThatCameDuringTheService(isRecorded: Bool) {
+        var cluster = ScriptedCluster()
+        returns(1, with: 7, rows([.upToDate, .outOfDate]), to: &cluster)
+        cluster.verify(storages: 1...1)
+        cluster.storage(2, nid: NID(.storage, 2))
+        cluster.send("S2", NotifyReady())
+        cluster.send("S2", AskUnfinishedTransactions(partitions: [0]))
+        cluster.send("S2", NotifyReplicationDone(partition: 0, tid: .zero))
+        #expect(cluster.tableText(2) == "UU")
+        if isRecorded { for name in ["S1", "S2"] { cluster.answer(name, Pong()) } }
+        _ = cluster.cut("S2")
+        #expect(cluster.core.clusterState == (isRecorded ? .running : .recovering))
+    }
+
     /// An operator may decide otherwise.
     @Test func operatorStartsWithout() {
         var cluster = replicated()
