@@ -182,6 +182,21 @@ import Testing
         #expect(cluster.isConnected("S1"))
     }
 
+    /// Only who asked in this life what it has to wait for can have replicated.
+    @Test func endOfAReplicationBeforeTheStorageWasLost() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        for isAsked in [false, true] {
+            _ = cluster.cut("S2")
+            #expect(cluster.tableText(2) == "UO|UO")
+            cluster.storage(2, nid: NID(.storage, 2))
+            cluster.send("S2", NotifyReady())
+            if isAsked { cluster.send("S2", AskUnfinishedTransactions(partitions: [0, 1])) }
+            cluster.send("S2", NotifyReplicationDone(partition: 0, tid: .zero))
+            #expect(cluster.tableText(2) == (isAsked ? "UU|UO" : "UO|UO"))
+            cluster.send("S2", AskUnfinishedTransactions(partitions: [0, 1]))
+        }
+    }
+
     @Test func absentNodesMustBeNamed() {
         var cluster = ScriptedCluster.running(replicas: 1)
         cluster.admin()

@@ -24,13 +24,14 @@ import Testing
     /// Seed 70 of the simulation, with an operator.
     /// 1. A storage that was dropped, and erased its database, is the first to find a new master: it is given S1.
     /// 2. S2 comes with a table in which S1 and S2 are readable.
-    /// 3. The cluster waits for the real S1. The other one gets another id.
-    @Test func idGivenBeforeTheTableIsKnown() {
+    /// 3. The cluster waits for the real S1. The other one gets another id, also if the table is the first one of a cluster.
+    @Test(arguments: [1, 16])
+    func idGivenBeforeTheTableIsKnown(ptid: Int) {
         var cluster = ScriptedCluster()
         #expect(cluster.storage(3).contains("S3 < AcceptIdentification S1"))
         empty(&cluster, "S3")
         cluster.storage(2, nid: NID(.storage, 2))
-        tell(&cluster, "S2", 16, rows([.upToDate, .upToDate]))
+        tell(&cluster, "S2", ptid, rows([.upToDate, .upToDate]))
         #expect(cluster.core.clusterState == .recovering)
         #expect(!cluster.isConnected("S3"))
         // It comes back with the id that it had.
@@ -38,7 +39,7 @@ import Testing
         empty(&cluster, "S3")
         #expect(cluster.core.clusterState == .recovering)
         #expect(cluster.storage(1, nid: NID(.storage, 1)).contains("S1 < AcceptIdentification S1"))
-        cluster.answer("S1", AnswerRecovery(ptid: 16, backupTID: nil, truncateTID: nil))
+        cluster.answer("S1", AnswerRecovery(ptid: ptid, backupTID: nil, truncateTID: nil))
         #expect(cluster.core.clusterState == .verifying)
         #expect(cluster.core.registry[NID(.storage, 3)]?.state == .pending)
     }

@@ -264,6 +264,127 @@ import Testing
         #expect(tell(2, others + [(2, ScriptedCluster.address, .down)]) == ["exit 0"])
     }
 
+    /// A secondary of the first of `addresses`, to which it connected itself after it met it as an older candidate.
+    /// - Parameter redirected: it found that one by another master, the second one.
+    private func following(_ masters: Int, redirected: Bool = false) throws -> ScriptedCluster {
+        var cluster = ScriptedCluster(masters: Array(Self.addresses.prefix(masters)))
+        _ = cluster.accept("older")
+        cluster.send("older", cluster.identification(.master, port: 10_001, timestamp: 1))
+        #expect(!cluster.core.election.isPrimary)
+        if redirected {
+            let (address, id) = try attempt(&cluster)
+            #expect(address == Self.addresses[0])
+            _ = cluster.event(.connectFailed(id, reason: "refused"))
+            let (other, second) = try attempt(&cluster)
+            #expect(other == Self.addresses[1])
+            _ = cluster.event(.connected(second))
+            cluster.refuse("to \(other)", NotPrimaryMaster(primaryIndex: 0, masters: Self.addresses))
+        }
+        let (address, id) = try attempt(&cluster)
+        #expect(address == Self.addresses[0])
+        _ = cluster.event(.connected(id))
+        cluster.answer(
+            "to \(address)",
+            AcceptIdentification(type: .master, nid: NID(.master, 1), yourNID: NID(.master, 2))
+        )
+        #expect(cluster.core.election.secondary?.isAccepted == true)
+        return cluster
+    }
+
+    /// The master that a secondary connects to, at once or when it may.
+    private func attempt(_ cluster: inout ScriptedCluster) throws -> (NodeAddress, ConnectionID) {
+        if cluster.core.election.secondary?.connection == nil {
+            cluster.advance(seconds: 2)
+            _ = cluster.fire(.election)
+        }
+        let id = try #require(cluster.core.election.secondary?.connection)
+        let name = try #require(cluster.names[id])
+        return (try #require(Self.addresses.first { name == "to \($0)" }), id)
+    }
+
+    /// 19.2.3, `§3.4`: the primary is tried once more, then each of the others, whatever became of them before.
+    @Test(arguments: [false, true])
+    func othersAreTriedBeforeASecondaryLeads(redirected: Bool) throws {
+        var cluster = try following(3, redirected: redirected)
+        _ = cluster.cut("to \(Self.addresses[0])")
+        var tried: [NodeAddress] = []
+        while !cluster.core.election.isPrimary, tried.count < 10 {
+            let (address, id) = try attempt(&cluster)
+            tried.append(address)
+            _ = cluster.event(.connectFailed(id, reason: "refused"))
+        }
+        #expect(tried == Self.addresses)
+        #expect(cluster.core.election.isPrimary && cluster.core.clusterState == .recovering)
+    }
+
+    /// 19.2.10, the second row of the table of `§3.6`: whoever asks is sent to the primary, also an older candidate.
+    @Test func candidateMeetsASecondary() throws {
+        var cluster = try following(3)
+        _ = cluster.accept("candidate")
+        #expect(
+            cluster.send("candidate", cluster.identification(.master, port: 10_003, timestamp: 0.5)) == [
+                "candidate < NotPrimaryMaster 127.0.0.1:10001 of 4", "candidate closed",
+            ]
+        )
+        #expect(cluster.core.election.secondary?.target == Self.addresses[0])
+        // Whatever it is, who is not of this cluster is refused.
+        for (port, name, text) in [(10_003, "other", "invalid cluster name"), (10_000, "test", "address conflict")]
+            as [(UInt16, String, String)]
+        {
+            _ = cluster.accept("X")
+            let request = cluster.identification(.master, port: port, cluster: name, timestamp: 0.5)
+            #expect(cluster.send("X", request) == ["X < Error PROTOCOL_ERROR \(text)", "X closed"])
+        }
+    }
+
+    /// A secondary that is late may take this one for the primary: so it does.
+    @Test func candidateIsToldThatItLeads() throws {
+        var cluster = ScriptedCluster(masters: Array(Self.addresses.prefix(1)))
+        let name = "to \(Self.addresses[0])"
+        _ = cluster.event(.connected(try #require(cluster.connection(name))))
+        let masters = [ScriptedCluster.address, Self.addresses[0]]
+        #expect(cluster.refuse(name, NotPrimaryMaster(primaryIndex: 0, masters: masters)) == [])
+        #expect(cluster.core.election.isPrimary)
+    }
+
+    /// `§3.5`: masters that the primary does not list are forgotten, once: what is told later is not complete.
+    @Test func mastersThatThePrimaryDoesNotKnow() throws {
+        var cluster = try following(2)
+        let primary = "to \(Self.addresses[0])"
+        func tell(_ timestamp: Double, _ masters: [(Int32, NodeAddress)]) -> [String] {
+            let nodes = masters.map {
+                NodeRecord(type: .master, address: $1, nid: NID(.master, $0), state: .running, idTimestamp: nil)
+            }
+            return cluster.send(primary, NotifyNodeInformation(timestamp: timestamp, nodes: nodes))
+        }
+        let own = ScriptedCluster.address
+        #expect(tell(5, [(2, own), (1, Self.addresses[0]), (3, Self.addresses[2])]) == [])
+        #expect(cluster.core.knownMasters == [own, Self.addresses[0], Self.addresses[2]])
+        #expect(tell(6, [(4, Self.addresses[1])]) == [])
+        #expect(Set(cluster.core.knownMasters) == Set(Self.addresses + [own]))
+        // `§2.7`: nothing comes twice, nor in another order.
+        #expect(tell(6, []).last == "\(primary) closed")
+    }
+
+    /// `§2.2`: who is not here when the cluster leaves RECOVERING is DOWN, also if it was lost just before. Nobody is looked for
+    /// from then on.
+    @Test func masterIsLostBeforeTheStart() {
+        var cluster = ScriptedCluster(autostart: 1, masters: Array(Self.addresses.prefix(2)))
+        cluster.admin()
+        _ = cluster.accept("M2")
+        cluster.send("M2", cluster.identification(.master, port: 10_001, timestamp: cluster.wallTime + 1))
+        #expect(masterStates(cluster) == ["M1 RUNNING", "M2 RUNNING", "? DOWN"])
+        // Not looked for again within a second.
+        #expect(cluster.cut("M2") == ["A1 < NotifyNodeInformation M2 DOWN"])
+        cluster.storage(1)
+        cluster.answer("S1", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
+        let lines = cluster.answer("S1", Pong())
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(masterStates(cluster) == ["M1 RUNNING", "M2 DOWN", "? DOWN"])
+        #expect(lines.contains("to 127.0.0.1:10002 closed"))
+        #expect(cluster.timers[.election] == nil)
+    }
+
     /// 19.2.7
     @Test func secondariesAreNoStorages() {
         var cluster = ScriptedCluster(partitions: 3, autostart: 2)

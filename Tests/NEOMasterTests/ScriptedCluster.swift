@@ -87,7 +87,8 @@ struct ScriptedCluster {
     }
 
     mutating func event(_ event: Event<Never>) -> [String] {
-        run { $0.handle(event, &$1) }
+        if case .connectFailed(let id, reason: _) = event { names[id] = nil }
+        return run { $0.handle(event, &$1) }
     }
 
     mutating func advance(seconds: UInt64) {

@@ -64,6 +64,8 @@ import Testing
         }
         _ = cluster.event(.connectFailed(attempt, reason: "refused"))
         #expect(cluster.core.election.isPrimary)
+        // Nobody is known to be here.
+        #expect(cluster.core.registry.all.map(\.type) == [.master, .master])
         come(2, 4, rows([.upToDate, .upToDate], [.outOfDate, .upToDate]), to: &cluster)
         cluster.answer("S2", Pong())
         #expect(cluster.core.clusterState == .recovering)

@@ -138,6 +138,43 @@ import Testing
         )
     }
 
+    /// 19.3.6: the only storage that is known to have a table is lost before it tells it. No cluster is created over the others,
+    /// though there are enough of them.
+    @Test(arguments: [true, false])
+    func tableThatIsNotKnownYetIsNotMadeAgain(operatorStarts: Bool) {
+        var cluster = ScriptedCluster(autostart: operatorStarts ? 0 : 2)
+        cluster.admin()
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.answer("S1", AnswerRecovery(ptid: 5, backupTID: nil, truncateTID: nil))
+        _ = cluster.cut("S1")
+        for number in Int32(2)...3 {
+            cluster.storage(number)
+            cluster.answer("S\(number)", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
+        }
+        if operatorStarts {
+            #expect(
+                cluster.send("A1", SetClusterState(state: .verifying)) == ["A1 < Error ACK Cluster state changed"]
+            )
+        }
+        #expect(cluster.core.clusterState == .recovering)
+        returns("S1", with: 5, rows([.upToDate], [.upToDate]), to: &cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        #expect(cluster.core.table.nids == [NID(.storage, 1)])
+    }
+
+    /// `spec/master.md §18.5`
+    @Test func tableThatNamesOtherNodes() {
+        for nid in [NID(.client, 1), NID(.master, 1)] {
+            var cluster = ScriptedCluster()
+            cluster.storage(1, nid: NID(.storage, 1))
+            cluster.answer("S1", AnswerRecovery(ptid: 5, backupTID: nil, truncateTID: nil))
+            let row = [CellRecord(nid: NID(.storage, 1), state: .upToDate), CellRecord(nid: nid, state: .upToDate)]
+            let lines = cluster.answer("S1", AnswerPartitionTable(ptid: 5, replicas: 1, rows: [row]))
+            #expect(lines.first?.hasPrefix("S1 < Error PROTOCOL_ERROR") == true)
+            #expect(!cluster.isConnected("S1") && cluster.core.table.ptid == nil)
+        }
+    }
+
     /// A missing node that has readable cells is waited for, until it comes or an operator decides.
     @Test(arguments: [true, false])
     func readableCellsAreWaitedFor(operatorStarts: Bool) {
@@ -566,6 +603,20 @@ import Testing
         #expect(cluster.core.clusterState == .verifying)
         #expect(cluster.tableText(2) == "OU")
         #expect(cluster.core.table.ptid ?? 0 > 43)
+    }
+
+    /// The storage with cells is lost before the table of the other one comes, which is left for its own when it is back.
+    @Test func ownerIsLostBeforeTheTableOfABystander() {
+        var cluster = ScriptedCluster()
+        for number in Int32(1)...2 { cluster.storage(number, nid: NID(.storage, number)) }
+        cluster.answer("S1", AnswerRecovery(ptid: 43, backupTID: nil, truncateTID: nil))
+        cluster.answer("S2", AnswerRecovery(ptid: 39, backupTID: nil, truncateTID: nil))
+        _ = cluster.cut("S2")
+        let elsewhere = [[CellRecord(nid: NID(.storage, 2), state: .upToDate)]]
+        cluster.answer("S1", AnswerPartitionTable(ptid: 43, replicas: 0, rows: elsewhere))
+        #expect(cluster.core.table.ptid == 43 && cluster.core.clusterState == .recovering)
+        returns("S2", with: 39, elsewhere, to: &cluster)
+        #expect(cluster.core.clusterState == .verifying)
     }
 
     /// As above, and nobody else has the partition: an operator cannot start either.

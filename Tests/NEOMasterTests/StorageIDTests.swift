@@ -72,6 +72,31 @@ import Testing
         #expect(cluster.core.registry[NID(.storage, 2)]?.state == .running)
     }
 
+    /// The same, and this master never saw the owner, whose cell is out of date.
+    @Test func idOfAnOwnerThatNeverCame() {
+        var cluster = ScriptedCluster()
+        tells(1, 7, row([.upToDate, .outOfDate]), to: &cluster)
+        #expect(cluster.core.clusterState == .verifying)
+        let lines = cluster.storage(9, nid: NID(.storage, 2), extra: Properties(["ptid": .integer(0)]))
+        #expect(lines.contains("S9 < AcceptIdentification S3"))
+        let owner = cluster.storage(2, nid: NID(.storage, 2), extra: Properties(["ptid": .integer(5)]))
+        #expect(owner.contains("S2 < AcceptIdentification S2"))
+    }
+
+    /// A table that is left for a newer one still says which ids were given.
+    @Test func idInATableThatIsNotUsed() {
+        var cluster = ScriptedCluster()
+        for number in Int32(1)...2 { cluster.storage(number, nid: NID(.storage, number)) }
+        cluster.answer("S2", AnswerRecovery(ptid: 5, backupTID: nil, truncateTID: nil))
+        cluster.answer("S1", AnswerRecovery(ptid: 6, backupTID: nil, truncateTID: nil))
+        let older = [
+            [CellRecord(nid: NID(.storage, 2), state: .upToDate), .init(nid: NID(.storage, 9), state: .upToDate)]
+        ]
+        cluster.answer("S2", AnswerPartitionTable(ptid: 5, replicas: 1, rows: older))
+        #expect(cluster.core.table.ptid == nil)
+        #expect(cluster.storage(3).contains("S3 < AcceptIdentification S10"))
+    }
+
     /// Seed 5838 of the simulation.
     /// 1. S3 is dropped while it is away, and comes back with its old table; it has no place in the new one. 2. It is lost. 3. An erased
     /// database comes with the id, that a master gave to it who knew nothing: it would keep S3 out for ever.
