@@ -201,17 +201,24 @@ import Testing
         var cluster = ScriptedCluster.running(replicas: 1)
         cluster.admin()
         _ = cluster.cut("S2")
-        #expect(
-            cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: [])) == [
-                "A1 < Error DENIED tweak: down nodes must be listed explicitly"
-            ]
-        )
         let all = [NID(.storage, 1), NID(.storage, 2)]
-        #expect(
-            cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: all)) == [
-                "A1 < Error DENIED Can't remove all nodes."
-            ]
-        )
+        for dryRun in [true, false] {
+            #expect(
+                cluster.send("A1", TweakPartitionTable(dryRun: dryRun, excluded: [])) == [
+                    "A1 < Error DENIED tweak: down nodes must be listed explicitly"
+                ]
+            )
+            #expect(
+                cluster.send("A1", TweakPartitionTable(dryRun: dryRun, excluded: all)) == [
+                    "A1 < Error DENIED Can't remove all nodes."
+                ]
+            )
+        }
+        // Listed, it is left as it is.
+        #expect(cluster.tableText(2) == "UO|UO")
+        let lines = cluster.send("A1", TweakPartitionTable(dryRun: false, excluded: [NID(.storage, 2)]))
+        #expect(lines.last == "A1 < AnswerTweakPartitionTable")
+        #expect(cluster.tableText(2) == "UO|UO")
     }
 
     @Test func numberOfReplicas() {

@@ -75,6 +75,10 @@ import Testing
             )
         ) { try second.drop(storages(2)) }
         #expect(notation(second, nodes: 3) == before)
+        // One cell takes the place of what is removed: the last one that feeds.
+        var feeding = try table("FFU|F.U|UUF")
+        _ = try feeding.drop(storages(3))
+        #expect(notation(feeding, nodes: 3) == "FU.|U..|UU.")
     }
 
     @Test func refusesIncoherentTables() {

@@ -130,6 +130,37 @@ import Testing
         }
     }
 
+    @Test(
+        "37: an older transaction wants the object as soon as the younger one, which wrote it without lock, has its lock"
+    )
+    func deadlockAtTheEnd() throws {
+        var scenario = try Scenario()
+        #expect(try scenario.store(1, on: 0x20, 0x38, scenario.b) == ["stored 0"])
+        // Nobody is asked to give up a lock that there is not yet.
+        #expect(try scenario.store(2, on: 0x10, 0x28, scenario.a) == ["stored 0"])
+        try scenario.replicate()
+        let isDone = scenario.isDone()
+        #expect(isDone)
+        #expect(try scenario.store(1, on: 0x20, 0x28, scenario.a).isEmpty)
+        let notice = NotifyDeadlock(ttid: TID(0x38), oid: OID(1))
+        #expect(scenario.cluster.hosts[1].packets(scenario.b) == [notice.packet])
+        // The cell becomes readable meanwhile, or not: the lock is the same.
+        try scenario.cluster.change([(0, 2, .upToDate)])
+        let relock = AskRelockObject(ttid: TID(0x38), oid: OID(1))
+        try scenario.cluster.hosts[1].send(relock.packet, on: scenario.b)
+        #expect(scenario.cluster.answers(at: 2, scenario.a) == ["stored nil"])
+        try scenario.cluster.lock(0x28, at: 0x40, [1, 2], at: 2, scenario.a)
+        try scenario.cluster.unlock(0x28, at: 2)
+        try scenario.cluster.run()
+        guard case .answerRelockObject(let answer)? = scenario.cluster.hosts[1].packets(scenario.b).last else {
+            Issue.record("the relock is not answered")
+            return
+        }
+        #expect(answer.conflict?.serial == TID(0x20) && answer.conflict?.current == TID(0x40))
+        #expect(answer.conflict?.data?.data == ByteBuffer(string: "1 of 56"))
+        #expect(scenario.cluster.hosts[1].core.transactions.writeLocks.isEmpty)
+    }
+
     /// Seed 4051382: the object stayed locked for ever.
     @Test("What ended without this node, before the master listed what had not, leaves no lock")
     func endedBefore() throws {
@@ -145,6 +176,25 @@ import Testing
         try scenario.cluster.run()
         let unfinished = try scenario.database.makeReader().unfinishedTransactions()
         #expect(!unfinished.contains { $0.ttid == TID(0x18) })
+    }
+
+    @Test("What was committed without this node is fetched, and leaves no lock")
+    func committedElsewhere() throws {
+        var scenario = try Scenario()
+        scenario.cluster.unfinished = [TID(0x28)]
+        #expect(try scenario.store(1, on: 0x20, 0x28, scenario.a) == ["stored 0"])
+        try scenario.replicate()
+        #expect(scenario.cluster.hosts[1].core.transactions[TID(0x28)] != nil)
+        // Only the first of two objects came here.
+        try fill(scenario.full, 1, [(0x30, [1, 2])])
+        let finished = NotifyTransactionFinished(ttid: TID(0x28), tid: TID(0x30))
+        try scenario.cluster.tell(.notifyTransactionFinished(finished), to: 2)
+        try scenario.cluster.run()
+        #expect(scenario.cluster.takeTrace().last == "S2 NotifyReplicationDone 0 30")
+        #expect(scenario.cluster.hosts[1].core.transactions[TID(0x28)] == nil)
+        #expect(scenario.cluster.hosts[1].core.transactions.writeLocks.isEmpty)
+        #expect(try content(scenario.full, 0) == content(scenario.database, 0))
+        #expect(try scenario.store(1, on: 0x30, 0x38, scenario.b) == ["stored nil"])
     }
 
     @Test("What was voted keeps its record")

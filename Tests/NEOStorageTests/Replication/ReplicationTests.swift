@@ -168,14 +168,14 @@ import Testing
     /// The source knows that it lost its cell, and the requester does not.
     @Test("R6: a source that lost its cell refuses, and another one is used", arguments: Moment.allCases)
     func sourceDiscarded(_ moment: Moment) throws {
-        // A slice of the source is of two such objects.
-        let rows = (1...8).map { (tid: UInt64($0) * 0x10, oids: [UInt64($0)]) }
-        let value = { (oid: UInt64, _: UInt64) in ByteBuffer(repeating: UInt8(oid), count: 40_000) as ByteBuffer? }
-        let full = try history(1, rows, data: value)
-        let other = try history(1, rows, data: value)
+        // Slices of the source are of 64 rows, jobs of the requester of 128: some are not on their way to its database yet.
+        let rows = (1...200).map { (tid: UInt64($0), oids: [UInt64($0)]) }
+        let full = try history(1, rows)
+        let other = try history(1, rows)
         let empty = try Self.database()
         var cluster = try StorageCluster([full, other, empty], ["UOO"])
-        cluster.lastTID = TID(0x80)
+        cluster.lastTID = TID(200)
+        cluster.hosts[2].core.replicator.length = 1000
         cluster.isMasterQuick = false
         try cluster.start()
         // Only S1 can be a source until it is one.
@@ -185,19 +185,26 @@ import Testing
         case .beforeObjects: try cluster.run(until: "S1→S3 AnswerFetchTransactions nil")
         case .duringAChunk: try cluster.run(until: "S1→S3 AddObject")
         }
+        // The other one cannot be reached for now.
+        cluster.unreachable = [2]
         try cluster.change([(0, 2, .upToDate)])
         let late = try cluster.change([(0, 1, .discarded)], late: [3])
         try cluster.run()
+        // Both are left alone for a second, although the table of the requester still has the first one.
+        #expect(cluster.hosts[2].timers[StorageCore.Timer.replication] == 1000)
+        try cluster.tell(late, to: 3)
+        cluster.unreachable = []
+        try cluster.pass(milliseconds: 1000, StorageCore.Timer.replication, at: 3)
         let trace = cluster.takeTrace()
-        // Left alone for a second, although the table of the requester still has it.
         let refusals = trace.filter { $0.hasPrefix("S1→S3 Error") }
         #expect(refusals == ["S1→S3 Error REPLICATION_ERROR partition 0 not readable"])
+        // A cell that is filled itself is not asked.
+        #expect(!trace.contains { $0.hasPrefix("S2→S3 Error") || $0.hasPrefix("S3→S2 Error") }, "\(trace)")
         #expect(trace.contains { $0.hasPrefix("S2→S3 AddObject") })
-        #expect(trace.last == "S3 NotifyReplicationDone 0 80")
+        #expect(trace.last == "S3 NotifyReplicationDone 0 c8")
         // What the first source had sent is not sent again.
         let sent = trace.filter { $0.contains("→S3 AddObject") }
         #expect(Set(sent.map { $0.dropFirst(2) }).count == sent.count)
-        try cluster.tell(late, to: 3)
         try cluster.change([(0, 3, .upToDate)])
         try cluster.run()
         #expect(cluster.hosts.allSatisfy { $0.exitStatus == nil })
@@ -316,6 +323,25 @@ import Testing
         cluster.unreachable = []
         try cluster.pass(milliseconds: 2000, StorageCore.Timer.replication, at: 2)
         #expect(cluster.state(0, 2) == .upToDate)
+        // It worked meanwhile: the next failure is the first one again.
+        cluster.unreachable = [1]
+        try cluster.disconnect(1, 2)
+        try cluster.change([(0, 2, .discarded)])
+        try cluster.change([(0, 2, .outOfDate)])
+        try cluster.run()
+        #expect(cluster.hosts[1].timers[StorageCore.Timer.replication] == 1000)
+    }
+
+    @Test("R17: what a source works for, it is forgiven for")
+    func forgivenSource() throws {
+        let full = try history(1, [(0x10, [1])])
+        var cluster = try StorageCluster([full, Self.database()], ["UO"])
+        cluster.lastTID = TID(0x10)
+        // A second ago it refused the partition.
+        cluster.hosts[1].core.replicator.penalties.add(Self.s1, 0, now: Instant(nanoseconds: 0))
+        try cluster.start()
+        #expect(cluster.state(0, 2) == .upToDate)
+        #expect(cluster.hosts[1].core.replicator.penalties == SourcePenalties())
     }
 
     @Test("R17: a source that refuses, or that closes during the identification, is tried again after a second")

@@ -190,7 +190,7 @@ struct StorageCluster {
     /// Storages that do something again and again, and would never rest.
     struct EndlessMotion: Error {}
 
-    private static let maximumSteps = 20_000
+    private static let maximumSteps = 2000
 
     /// - Returns: whether something moved.
     mutating func stepOnce() throws -> Bool {
