@@ -79,6 +79,58 @@ import Testing
         )
         #expect(cluster.answer("S1", Pong()) == ["A1 < Error ACK node permanently removed"])
         #expect(cluster.core.clusterState == .running)
+        // It is a stranger, which can be added again.
+        cluster.storage(2, nid: nid)
+        #expect(cluster.core.registry[nid]?.state == .pending)
+        #expect(cluster.send("A1", AddPendingNodes(nids: [nid])).last == "A1 < Error ACK Nodes added: S2")
+    }
+
+    /// The operator waits for all that were told, and not for one that is killed or lost meanwhile.
+    @Test(arguments: [true, false])
+    func witnessOfARemovalIsLost(isKilled: Bool) {
+        var cluster = ScriptedCluster.running(storages: 3, partitions: 1, replicas: 2)
+        cluster.admin()
+        for state in [NodeState.down, .unknown] {
+            cluster.send("A1", SetNodeState(nid: NID(.storage, 3), state: state))
+        }
+        #expect(cluster.tableText(3) == "UU.")
+        #expect(cluster.answer("S1", Pong()) == [])
+        let acknowledged = "A1 < Error ACK node permanently removed"
+        let lines =
+            isKilled ? cluster.send("A1", SetNodeState(nid: NID(.storage, 2), state: .down)) : cluster.cut("S2")
+        #expect(lines.contains(acknowledged))
+    }
+
+    /// In RECOVERING, those that have another table are not told what changes, and cannot have recorded it.
+    @Test func witnessesOfARemovalDuringRecovery() {
+        var cluster = ScriptedCluster()
+        cluster.admin()
+        let row = (1...4).map { CellRecord(nid: NID(.storage, $0), state: .upToDate) }
+        for (number, ptid) in [(1, 7), (2, 6)] as [(Int32, Int)] {
+            cluster.storage(number, nid: NID(.storage, number))
+            cluster.answer("S\(number)", AnswerRecovery(ptid: ptid, backupTID: nil, truncateTID: nil))
+        }
+        cluster.answer("S1", AnswerPartitionTable(ptid: 7, replicas: 3, rows: [row]))
+        let lines = cluster.send("A1", SetNodeState(nid: NID(.storage, 4), state: .unknown))
+        #expect(cluster.core.clusterState == .recovering)
+        #expect(lines.filter { $0.hasSuffix("Ping") } == ["S1 < Ping"])
+        #expect(cluster.answer("S1", Pong()) == ["A1 < Error ACK node permanently removed"])
+    }
+
+    /// Those that are given the table only once others recorded it are no witnesses before.
+    @Test func witnessesOfARemovalDuringTheVerification() {
+        var cluster = ScriptedCluster()
+        cluster.admin()
+        let states: [CellState] = [.outOfDate, .upToDate, .outOfDate]
+        let row = states.enumerated().map { CellRecord(nid: NID(.storage, Int32($0 + 1)), state: $1) }
+        cluster.storage(1, nid: NID(.storage, 1))
+        cluster.storage(2, nid: NID(.storage, 2))
+        cluster.answer("S2", AnswerRecovery(ptid: 8, backupTID: nil, truncateTID: nil))
+        cluster.answer("S2", AnswerPartitionTable(ptid: 8, replicas: 2, rows: [row]))
+        #expect(cluster.core.clusterState == .verifying)
+        let lines = cluster.send("A1", SetNodeState(nid: NID(.storage, 3), state: .unknown))
+        #expect(lines.filter { $0.hasSuffix("Ping") } == ["S2 < Ping"])
+        #expect(cluster.answer("S2", Pong()) == ["A1 < Error ACK node permanently removed"])
     }
 
     /// Seeds 3000101, 3000669, 3000716, 3001205, 3002230 and 3002928 of the simulation.

@@ -367,6 +367,10 @@ import Testing
         }
         #expect(cluster.core.clusterState == .running)
         #expect(cluster.core.registry[nid]?.state == .down)
+        // Nor is it missed.
+        #expect(
+            cluster.send("A1", TweakPartitionTable(dryRun: true, excluded: [])) == ["A1 < AnswerTweakPartitionTable"]
+        )
         cluster.storage(2, nid: nid)
         #expect(cluster.core.registry[nid]?.state == .pending)
         #expect(cluster.send("A1", AddPendingNodes(nids: [nid])).last == "A1 < Error ACK Nodes added: S2")
@@ -419,6 +423,37 @@ import Testing
             cluster.send("X", cluster.identification(.master, nid: NID(.master, 9), port: nil)).first
                 == "X < Error PROTOCOL_ERROR a master must say its address"
         )
+    }
+
+    /// Also that of a node that is down.
+    @Test func idsOfAbsentNodesStayTheirs() {
+        var cluster = ScriptedCluster.running(replicas: 1)
+        _ = cluster.accept("M2")
+        cluster.send("M2", cluster.identification(.master, port: 10_001))
+        _ = cluster.cut("M2")
+        _ = cluster.cut("S2")
+        #expect(cluster.storage(3, nid: NID(.master, 2)).contains("S3 < AcceptIdentification S3"))
+        #expect(
+            cluster.client(1, nid: NID(.storage, 2)).first?.hasPrefix("C1 < Error PROTOCOL_ERROR S2 is the id of")
+                == true
+        )
+        for (nid, type) in [(NID(.master, 2), NodeType.master), (NID(.storage, 2), .storage)] {
+            #expect(cluster.core.registry[nid]?.type == type && cluster.core.registry[nid]?.state == .down)
+        }
+    }
+
+    /// `spec/master.md §2.4`: a storage at the address of another one, which is down like the one that had its id.
+    @Test func storageAtTheAddressOfAnother() {
+        var cluster = ScriptedCluster.running(storages: 3, partitions: 1, replicas: 2)
+        for name in ["S2", "S3"] { _ = cluster.cut(name) }
+        _ = cluster.accept("X")
+        #expect(
+            cluster.send("X", cluster.identification(.storage, nid: NID(.storage, 3), port: 20_002)) == [
+                "X < Error PROTOCOL_ERROR already connected", "X closed",
+            ]
+        )
+        #expect(cluster.storage(3, nid: NID(.storage, 3)).contains("S3 < AcceptIdentification S3"))
+        #expect(cluster.storage(2, nid: NID(.storage, 2)).contains("S2 < AcceptIdentification S2"))
     }
 
     @Test func readinessOfAStorageThatIsNotStarting() {

@@ -59,6 +59,30 @@ def test_masters_are_remembered(tmp_path):
         cluster.close()
 
 
+def test_masters_and_admins_remember(tmp_path):
+    """A master that nobody was told of joins: all write it down, masters their own address too."""
+    with closing(Cluster(storages=1, masters=2, directory=tmp_path)) as cluster:
+        first, second = cluster.master_nodes
+        lists = {}
+        for node in first, second, cluster.admin_node:
+            lists[node] = tmp_path / f'{node.name}.json'
+            node.options = [*node.options, '--dynamic-master-list', str(lists[node])]
+            without_masters(node, f'127.0.0.1:{first.port}')
+        first.start()
+        wait(lambda: lists[first].exists() and addresses(lists[first]) == [f'127.0.0.1:{first.port}'],
+             lambda: cluster.tail(first))
+        cluster.start()
+        for node, known in lists.items():
+            wait(lambda: addresses(known) == sorted(cluster.masters.split()), lambda: cluster.tail(node))
+        # The one that was told of no master takes over with what it wrote down.
+        cluster.stop()
+        without_masters(second)
+        cluster.start()
+        first.kill()
+        cluster.master_nodes.remove(first)
+        cluster.wait_running()
+
+
 @pytest.mark.parametrize('content', ['{}', '[["127.0.0.1", "x"]]', '[["127.0.0.1", 99999]]', 'nonsense', '[1]'])
 def test_a_damaged_file_is_told(tmp_path, content):
     known = tmp_path / 'masters.json'
