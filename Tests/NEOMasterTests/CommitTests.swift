@@ -73,6 +73,23 @@ import Testing
         )
     }
 
+    /// The storage of a deletion takes part, and a backup cluster is told of the partition.
+    @Test func onlyDeletions() {
+        var cluster = ScriptedCluster.running()
+        for number in Int32(1)...2 { cluster.client(number) }
+        cluster.client(3, extra: Properties(["backup": .text("copy")]))
+        let ttid = cluster.begin("C1")
+        let deleted = 1 - ttid.partition(of: 2)
+        let finish = AskFinishTransaction(ttid: ttid, stored: [], deleted: [deleted], checked: [], pack: nil)
+        #expect(cluster.send("C1", finish) == ["S1 < AskLockInformation", "S2 < AskLockInformation"])
+        #expect(cluster.lock("S1", ttid) == [])
+        #expect(
+            cluster.lock("S2", ttid).prefix(3) == [
+                "C1 < AnswerTransactionFinished", "C2 < InvalidateObjects []", "C3 < InvalidatePartitions [\(deleted)]",
+            ]
+        )
+    }
+
     /// `spec/master.md §19.8.1`: only the storage of the metadata takes part.
     @Test func emptyTransaction() throws {
         var cluster = ScriptedCluster.running()
@@ -408,6 +425,25 @@ import Testing
         } else {
             #expect(tid == ttid)
         }
+    }
+
+    /// `spec/master.md §12.6` step 3: all the storages that serve forget what they have of it.
+    @Test func transactionThatIsRefusedAtTheFinishIsAborted() {
+        var cluster = ScriptedCluster.running(storages: 3, partitions: 3, replicas: 1)
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        #expect(cluster.send("C1", FailedVote(ttid: ttid, nids: [NID(.storage, 2)])) == ["C1 < Error ACK "])
+        _ = cluster.cut("S3")
+        #expect(
+            cluster.finish("C1", ttid, [0, 1, 2]) == [
+                "C1 < Error INCOMPLETE_TRANSACTION ", "S1 < AbortTransaction", "S2 < AbortTransaction",
+            ]
+        )
+        guard case .abortTransaction(let abort)? = cluster.last("S1") else {
+            Issue.record("not aborted")
+            return
+        }
+        #expect(abort.ttid == ttid)
     }
 
     /// The clock goes back, older transactions are in progress: TIDs grow all the same.

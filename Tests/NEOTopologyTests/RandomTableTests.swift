@@ -79,15 +79,15 @@ import Testing
         }
     }
 
-    /// Groups of the first level never have more than their share of the copies of a partition.
+    /// Groups of the first level have equal shares of the copies of a partition, or differ by one.
     private func checkTopology(_ before: Case, _ table: PartitionTable, _ description: Comment) {
         let groups = Dictionary(grouping: before.members) { $0.devicePath[0] }.mapValues { Set($0.map(\.nid)) }
-        let share = (before.copies + groups.count - 1) / groups.count
+        let (share, rest) = before.copies.quotientAndRemainder(dividingBy: groups.count)
         for partition in 0..<table.partitions {
             let nids = before.cells(table, partition).filter { $0.state != .feeding }.map(\.nid)
-            for group in groups.values {
-                #expect(nids.count(where: group.contains) <= share, description)
-            }
+            let counts = groups.values.map { group in nids.count(where: group.contains) }
+            #expect(counts.allSatisfy { share...(share + 1) ~= $0 }, description)
+            #expect(counts.count { $0 == share + 1 } == rest, description)
         }
     }
 

@@ -52,6 +52,8 @@ import Testing
                 "UU.....|..UU...|....UU.|U.....U|.UU....|...UU..|.....UU"
             ),
             ("00 01 02 10 11 12", 2, 2, false, "UU.U..|..U.UU", "UUU...|...UUU"),
+            // Not of the specification: four copies in three groups are 2, 1 and 1 (limits (2,1) and (1,4)).
+            ("a1 a2 b1 b2 c1 c2", 3, 3, false, "UUU.U.|U.UU.U|.U.UUU", "UUUU..|UU..UU|..UUUU"),
             (
                 "a a b b c c", 6, 2, false, "U.U.U.|.U.U.U|U.U.U.|.U.U.U|U.U.U.|.U.U.U",
                 "UUU...|...UUU|UUU...|...UUU|UUU...|...UUU"

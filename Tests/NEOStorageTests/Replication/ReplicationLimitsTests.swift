@@ -40,6 +40,40 @@ import Testing
         #expect(next(after: 4, rows: 1, bytes: 1 << 24) == 1)
     }
 
+    /// The source may be of a kind that looks at its own rows alone.
+    @Test("§10.1: a chunk ends with the last row that the source was told of, if there are more behind")
+    func ends() {
+        func end(_ bounds: ReplicationChunkBounds, _ lastKnown: (UInt64, UInt64)?, _ announced: (UInt64, UInt64)?)
+            -> String
+        {
+            let key = { (key: (UInt64, UInt64)) in ObjectRecordID(tid: TID(key.0), oid: OID(key.1)) }
+            let fetch = ReplicationFetch(
+                0,
+                ConnectionID(.outgoing, 1),
+                1,
+                bounds,
+                length: 2,
+                lastKnown: lastKnown.map(key),
+                now: Instant(nanoseconds: 0)
+            )
+            return fetch.end(announced.map(key), through: TID(50)).map { "\($0.tid.rawValue) \($0.oid.rawValue)" }
+                ?? "end"
+        }
+        let objects = ReplicationChunkBounds.objects(from: .zero, oid: .zero)
+        let transactions = ReplicationChunkBounds.transactions(from: .zero, isFirst: true)
+        #expect(end(objects, nil, nil) == "end")
+        #expect(end(objects, nil, (30, 4)) == "30 4")
+        #expect(end(objects, (20, 3), nil) == "20 4")
+        #expect(end(objects, (20, 3), (30, 4)) == "20 4")
+        #expect(end(objects, (20, 3), (10, 9)) == "10 9")
+        #expect(end(transactions, (20, 0), nil) == "21 0")
+        #expect(end(transactions, (20, 0), (40, 0)) == "21 0")
+        #expect(end(transactions, (20, 0), (10, 0)) == "10 0")
+        // Behind it nothing is wanted.
+        #expect(end(transactions, (50, 0), nil) == "end")
+        #expect(end(transactions, (50, 0), (10, 0)) == "10 0")
+    }
+
     @Test("§10.6: a source that fails is left alone for a second, then for longer, up to half a minute")
     func penalties() {
         var penalties = SourcePenalties()

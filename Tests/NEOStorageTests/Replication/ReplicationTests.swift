@@ -168,10 +168,13 @@ import Testing
     /// The source knows that it lost its cell, and the requester does not.
     @Test("R6: a source that lost its cell refuses, and another one is used", arguments: Moment.allCases)
     func sourceDiscarded(_ moment: Moment) throws {
-        // Slices of the source are of 64 rows, jobs of the requester of 128: some are not on their way to its database yet.
+        // A first slice of one object, and then of 64 ones, which are not on their way to the database of the requester yet.
         let rows = (1...200).map { (tid: UInt64($0), oids: [UInt64($0)]) }
-        let full = try history(1, rows)
-        let other = try history(1, rows)
+        let value = { (oid: UInt64, _: UInt64) in
+            ByteBuffer(repeating: UInt8(oid), count: oid == 1 ? 70_000 : 10) as ByteBuffer?
+        }
+        let full = try history(1, rows, data: value)
+        let other = try history(1, rows, data: value)
         let empty = try Self.database()
         var cluster = try StorageCluster([full, other, empty], ["UOO"])
         cluster.lastTID = TID(200)
@@ -233,20 +236,37 @@ import Testing
         #expect(cluster.hosts[1].exitStatus == nil)
     }
 
-    @Test("R11: rows of a cell that was discarded and assigned again in the middle of a chunk")
-    func discardedDuringChunk() throws {
-        let full = try history(1, [(0x10, [1]), (0x20, [2]), (0x30, [1])])
+    @Test(
+        "R11: rows of a cell that was discarded, and assigned again or not, in the middle of a chunk",
+        arguments: [true, false]
+    )
+    func discardedDuringChunk(isAssignedAgain: Bool) throws {
+        // The source sends two such objects in a slice.
+        let rows = (1...8).map { (tid: UInt64($0) * 0x10, oids: [UInt64($0)]) }
+        let full = try history(1, rows) { oid, _ in ByteBuffer(repeating: UInt8(oid), count: 40_000) }
         let empty = try Self.database()
         var cluster = try StorageCluster([full, empty], ["UO"])
-        cluster.lastTID = TID(0x30)
+        cluster.lastTID = TID(0x80)
         try cluster.identifyAll()
         // Stop as soon as the first object came.
-        while !cluster.trace.contains(where: { $0.hasPrefix("S1→S2 AddObject") }) { _ = try cluster.stepOnce() }
+        try cluster.run(until: "S1→S2 AddObject")
         try cluster.change([(0, 2, .discarded)])
-        try cluster.change([(0, 2, .outOfDate)])
+        if isAssignedAgain { try cluster.change([(0, 2, .outOfDate)]) }
+        _ = cluster.takeTrace()
         try cluster.run()
-        #expect(cluster.state(0, 2) == .upToDate)
-        #expect(try content(full, 0) == content(empty, 0))
+        let trace = cluster.takeTrace()
+        // There is no way to make the source stop.
+        #expect(trace.contains("S1→S2 AddObject 8@80"))
+        if isAssignedAgain {
+            #expect(trace.last == "S2 NotifyReplicationDone 0 80")
+            #expect(cluster.state(0, 2) == .upToDate)
+            #expect(try content(full, 0) == content(empty, 0))
+        } else {
+            #expect(!trace.contains { $0.hasPrefix("S2") }, "\(trace)")
+            #expect(cluster.hosts[1].core.replicator.partitions.isEmpty)
+            #expect(try content(empty, 0).isEmpty)
+            #expect(cluster.hosts[1].exitStatus == nil)
+        }
     }
 
     /// What a replica has of a transaction when its client loses it, or when it loses its master.
