@@ -127,6 +127,28 @@ import Testing
         #expect(cluster.tableText(2) == "UO|UO")
     }
 
+    /// The same, and nobody else has what it has: it is waited for.
+    @Test func storageThatIsNeededAndNotReady() {
+        var cluster = ScriptedCluster(partitions: 2, autostart: 2)
+        for number in Int32(1)...2 {
+            cluster.storage(number)
+            cluster.answer("S\(number)", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
+        }
+        for name in ["S1", "S2"] { cluster.answer(name, AnswerLockedTransactions(transactions: [:])) }
+        for name in ["S1", "S2"] {
+            cluster.answer(name, AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max))
+        }
+        for name in ["S1", "S2"] { cluster.answer(name, AnswerPackOrders(orders: [])) }
+        cluster.send("S1", NotifyReady())
+        cluster.client(1)
+        #expect(cluster.send("C1", AskBeginTransaction(tid: nil)) == [])
+        let timer = TimerID.readiness(NID(.storage, 2))
+        #expect(cluster.fire(timer) == [])
+        #expect(cluster.isConnected("S2") && cluster.timers[timer] != nil)
+        #expect(cluster.send("S2", NotifyReady()) == ["C1 < AnswerBeginTransaction"])
+        #expect(cluster.timers[timer] == nil)
+    }
+
     // MARK: Transaction identifiers (§18.2)
 
     @Test func lastIDsWhileAnOlderTransactionIsInProgress() {
@@ -299,6 +321,28 @@ import Testing
         #expect(lines.last == "exit 0")
         guard case .answerFinalTID(let final)? = cluster.last("C1") else { return }
         #expect(final.tid == cluster.core.lastTransaction)
+    }
+
+    /// SIGTERM: `CommitTests.signalWaitsForPreparedCommits`. What is not prepared is not waited for, and nothing begins.
+    @Test func nothingBeginsAfterASignal() {
+        var cluster = ScriptedCluster.running()
+        cluster.client(1)
+        let ttid = cluster.begin("C1")
+        _ = cluster.begin("C1")
+        cluster.finish("C1", ttid, [2, 3])
+        #expect(cluster.event(.stopRequested) == [])
+        #expect(cluster.send("C1", AskBeginTransaction(tid: nil)) == [])
+        #expect(cluster.client(2) == ["C2 < Error NOT_READY Retry Later", "C2 closed"])
+        cluster.lock("S1", ttid)
+        let lines = cluster.lock("S2", ttid)
+        #expect(lines.first == "C1 < AnswerTransactionFinished" && lines.last == "exit 0")
+        #expect(!lines.contains { $0.hasPrefix("C1 < AnswerBeginTransaction") })
+        // One who does not want to wait says so again.
+        var impatient = ScriptedCluster.running()
+        impatient.client(1)
+        impatient.finish("C1", impatient.begin("C1"), [2, 3])
+        #expect(impatient.event(.stopRequested) == [])
+        #expect(impatient.event(.stopRequested) == ["exit 0"])
     }
 
     @Test func truncationWaitsForCommits() {
