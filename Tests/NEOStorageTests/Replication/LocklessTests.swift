@@ -197,17 +197,21 @@ import Testing
         #expect(try scenario.store(1, on: 0x30, 0x38, scenario.b) == ["stored nil"])
     }
 
-    @Test("What was voted keeps its record")
-    func voted() throws {
+    /// It cannot be dropped any more, whatever it is based on: another cell looked for conflicts.
+    @Test("What was voted keeps its record", arguments: [0x20, 0x10] as [UInt64])
+    func voted(base: UInt64) throws {
         var scenario = try Scenario()
-        _ = try scenario.store(1, on: 0x20, 0x28, scenario.a)
+        _ = try scenario.store(1, on: base, 0x28, scenario.a)
         try scenario.cluster.lock(0x28, at: 0x30, [1], at: 2, scenario.a)
         try scenario.replicate()
         let isDone = scenario.isDone()
         #expect(isDone)
+        // And its lock.
+        #expect(try scenario.store(1, on: 0x20, 0x38, scenario.b).isEmpty)
         try scenario.cluster.unlock(0x28, at: 2)
         try scenario.cluster.run()
         #expect(try scenario.database.makeReader().lastTID(of: OID(1), in: 0) == TID(0x30))
+        #expect(scenario.cluster.answers(at: 2, scenario.b) == ["stored 30"])
     }
 
     @Test("A cell that becomes readable checks like the others; one that is discarded forgets")
