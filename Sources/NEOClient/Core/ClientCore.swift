@@ -380,7 +380,8 @@ public struct ClientCore: CallableCore {
         case .begin(let transaction): beginFailed(transaction, failure)
         case .finish(let operation): finishFailed(operation, failure)
         case .finalTID(let operation):
-            finishFailed(operation, failure)
+            // That the question is refused says nothing about the commit, whatever the error means elsewhere.
+            outcomeUnknown(operation, failure.message)
             askNextFinalTID(&context)
         case .read(let read): readFailed(read, error, failure, &context)
         case .write(let transaction, let nid, _, _), .relock(let transaction, let nid, _),
