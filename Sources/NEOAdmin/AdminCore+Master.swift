@@ -163,7 +163,7 @@ extension AdminCore {
             apply(id, request, &context) { (core) throws(TopologyError) in
                 // None is kept for the table: that is of the session before, and names storages that may be removed since.
                 let update = try core.nodes.apply(information)
-                core.search.learn(update.changed.filter { $0.type == .master }.compactMap(\.address))
+                core.search.update(learning: update.masters, forgetting: update.abandonedAddresses)
             }
         case .sendPartitionTable(let table) where master == id:
             apply(id, request, &context) { (core) throws(TopologyError) in

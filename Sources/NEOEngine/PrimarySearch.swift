@@ -17,23 +17,26 @@ public struct PrimarySearch: Sendable {
     /// The shortest time between two attempts at one master.
     public static let interval: UInt64 = 1000
 
-    /// Known masters, in the order in which they became known.
-    public private(set) var masters: [NodeAddress] = []
+    private var known: KnownMasters
     private var attempts: [NodeAddress: Instant] = [:]
     private var announced: NodeAddress?
     private var next = 0
 
     public init(masters: [NodeAddress]) {
-        learn(masters)
+        known = KnownMasters(masters)
     }
 
-    public mutating func learn(_ addresses: [NodeAddress]) {
-        for address in addresses where address.port != 0 && !masters.contains(address) { masters.append(address) }
+    /// Known masters, in the order in which they became known.
+    public var masters: [NodeAddress] { known.addresses }
+
+    /// See ``KnownMasters/update(learning:forgetting:)``.
+    public mutating func update(learning learnt: some Sequence<NodeAddress>, forgetting left: [NodeAddress]) {
+        known.update(learning: learnt, forgetting: left)
     }
 
     /// A secondary master told where the primary is, or that it knows other masters.
     public mutating func redirect(_ packet: NotPrimaryMaster) {
-        learn(packet.masters)
+        known.learn(packet.masters)
         if let index = packet.primaryIndex, packet.masters.indices.contains(index) {
             announced = packet.masters[index]
         }

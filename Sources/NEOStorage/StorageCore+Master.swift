@@ -102,7 +102,7 @@ extension StorageCore {
             try violation(id, request, "\(error)", &context)
             return
         }
-        search.learn(update.changed.filter { $0.type == .master }.compactMap(\.address))
+        search.update(learning: update.masters, forgetting: update.abandonedAddresses)
         for node in update.forgotten {
             // A node that left must not keep an id that may be given to another one.
             if let nid = node.nid, let connection = attached[nid] {

@@ -33,6 +33,11 @@ public struct NodeTable: Hashable, Sendable {
         public var changed: [Node] = []
         /// Nodes that left the cluster, as they were: connections with them are to be closed.
         public var forgotten: [Node] = []
+        /// Where masters are, of those that changed.
+        public var masters: [NodeAddress] { changed.filter { $0.type == .master }.compactMap(\.address) }
+        /// Where masters were that left or moved. The first list of a session says nothing of that: another primary master may know
+        /// fewer masters than the one before.
+        public var abandonedAddresses: [NodeAddress] = []
     }
 
     /// Applies a list from the master (`spec/protocol.md §13`, 0x0006).
@@ -57,6 +62,7 @@ public struct NodeTable: Hashable, Sendable {
             }
         }
         var update = Update()
+        let masters = timestamp == nil ? [] : all(of: .master).compactMap(\.address)
         if timestamp == nil {
             let listed = information.nodes
             let isListed = { (node: Node) in
@@ -83,6 +89,7 @@ public struct NodeTable: Hashable, Sendable {
                 update.changed.append(Node(record))
             }
         }
+        update.abandonedAddresses = masters.filter { self[$0]?.type != .master }
         return update
     }
 

@@ -60,6 +60,24 @@ import Testing
         #expect(node.core.knownMasters == [AdminScenario.masterA, AdminScenario.masterB])
     }
 
+    /// `spec/master.md §19.1.10`
+    @Test func mastersLeave() throws {
+        var node = AdminScenario()
+        let master = try node.join()
+        var other = NodeRecord(
+            type: .master,
+            address: AdminScenario.masterB,
+            nid: NID(.master, 2),
+            state: .down,
+            idTimestamp: nil
+        )
+        node.give(master, 0, NotifyNodeInformation(timestamp: 10, nodes: [other]))
+        #expect(node.core.knownMasters == [AdminScenario.masterA, AdminScenario.masterB])
+        other.state = .unknown
+        node.give(master, 0, NotifyNodeInformation(timestamp: 11, nodes: [other]))
+        #expect(node.core.knownMasters == [AdminScenario.masterA])
+    }
+
     @Test func silentMasterIsLeft() throws {
         var node = AdminScenario(masters: [AdminScenario.masterA, AdminScenario.masterB])
         let (first, _) = try #require(node.connects().first)

@@ -116,6 +116,38 @@ import Testing
         #expect(try reader.tids(in: 0, .zero ... .max, limit: .max) == [TID(104)])
     }
 
+    @Test(
+        "Masters are remembered, unless the primary one says that they left or moved; not without end (master.md 19.1.10)"
+    )
+    func masters() throws {
+        var scenario = try StorageScenario(.immediate)
+        func tell(_ timestamp: Double, _ masters: [(number: Int32, port: UInt16, state: NodeState)]) throws {
+            let nodes = masters.map { master in
+                NodeRecord(
+                    type: .master,
+                    address: NodeAddress(host: "127.0.0.1", port: master.port),
+                    nid: NID(.master, master.number),
+                    state: master.state,
+                    idTimestamp: nil
+                )
+            }
+            try scenario.tell(.notifyNodeInformation(NotifyNodeInformation(timestamp: timestamp, nodes: nodes)))
+        }
+        func ports() -> [UInt16] { scenario.host.core.knownMasters.dropFirst().map(\.port) }
+        try tell(200, [(2, 12, .running), (3, 13, .down)])
+        #expect(ports() == [12, 13])
+        try tell(201, [(2, 22, .running)])
+        #expect(ports() == [13, 22])
+        try tell(202, [(3, 13, .unknown)])
+        #expect(ports() == [22])
+        try tell(203, (2...500).map { (Int32($0), 1000 + UInt16($0), .down) })
+        #expect(scenario.host.core.knownMasters.count == KnownMasters.maximumCount)
+        // The one of the configuration stays with the node that has nobody else.
+        var known = KnownMasters([StorageHost.master])
+        known.update(learning: [], forgetting: [StorageHost.master])
+        #expect(known.addresses == [StorageHost.master])
+    }
+
     @Test("A storage remembers the greatest id that it heard of, and tells it to the next master")
     func greatestID() throws {
         var scenario = try StorageScenario(.immediate)

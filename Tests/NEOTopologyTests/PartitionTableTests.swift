@@ -155,7 +155,8 @@ import Testing
     @Test func addressesAndIDsChange() throws {
         var nodes = NodeTable()
         _ = try nodes.apply(NotifyNodeInformation(timestamp: 1, nodes: [storage, master(1, port: 10)]))
-        _ = try nodes.apply(NotifyNodeInformation(timestamp: 2, nodes: [master(1, port: 11)]))
+        let moved = try nodes.apply(NotifyNodeInformation(timestamp: 2, nodes: [master(1, port: 11)]))
+        #expect(moved.abandonedAddresses.map(\.port) == [10])
         #expect(nodes[NID(.master, 1)]?.address?.port == 11)
         #expect(nodes.all(of: .master).count == 1)
         var renumbered = storage
@@ -175,10 +176,26 @@ import Testing
         nodes.beginSession()
         let renumbered = [master(3, port: 11), master(2, port: 12)]
         let list = [master(1, port: 10)] + order.map { renumbered[$0] }
-        _ = try nodes.apply(NotifyNodeInformation(timestamp: 1, nodes: list))
+        let update = try nodes.apply(NotifyNodeInformation(timestamp: 1, nodes: list))
+        #expect(update.abandonedAddresses == [])
         #expect(nodes[NID(.master, 2)]?.address?.port == 12)
         #expect(nodes[NID(.master, 3)]?.address?.port == 11)
         #expect(nodes.all(of: .master).count == 3)
+    }
+
+    /// Who says so is the primary master of which the table is; another one may merely not know it.
+    @Test func mastersLeave() throws {
+        var nodes = NodeTable()
+        let masters = (1...3).map { master($0, port: UInt16(9 + $0)) }
+        _ = try nodes.apply(NotifyNodeInformation(timestamp: 1, nodes: masters))
+        var left = masters[1]
+        left.state = .unknown
+        let update = try nodes.apply(NotifyNodeInformation(timestamp: 2, nodes: [left]))
+        #expect(update.abandonedAddresses.map(\.port) == [11])
+        nodes.beginSession()
+        let next = try nodes.apply(NotifyNodeInformation(timestamp: 1, nodes: [masters[0]]))
+        #expect(next.forgotten.map(\.nid) == [NID(.master, 3)])
+        #expect(next.abandonedAddresses == [])
     }
 
     @Test func refusesAChangeOfType() throws {

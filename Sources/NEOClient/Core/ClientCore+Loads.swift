@@ -152,7 +152,7 @@ extension ClientCore {
     public func knownNodes(_ type: NodeType) -> [NodeRecord] {
         var known = nodes.all(of: type).map(\.record)
         guard type == .master else { return known }
-        for address in masters where !known.contains(where: { $0.address == address }) {
+        for address in masters.addresses where !known.contains(where: { $0.address == address }) {
             known.append(NodeRecord(type: .master, address: address, nid: nil, state: .unknown, idTimestamp: nil))
         }
         return known

@@ -40,9 +40,9 @@ extension ClientCore {
         if let hint = primaryHint {
             address = hint
             primaryHint = nil
-        } else if !masters.isEmpty {
-            address = masters[nextMaster % masters.count]
-            nextMaster = (nextMaster + 1) % masters.count
+        } else if !masters.addresses.isEmpty {
+            address = masters.addresses[nextMaster % masters.addresses.count]
+            nextMaster = (nextMaster + 1) % masters.addresses.count
         } else {
             return failWaiting(ClientError(.invalidArgument, "no address of a master was given"))
         }
@@ -210,9 +210,9 @@ extension ClientCore {
             failTransaction(id, masterLost, &context)
         }
         guard !waitingForMaster.isEmpty else { return }
-        if failedAttempts > 0, failedAttempts % max(masters.count, 1) == 0, primaryHint == nil {
+        if failedAttempts > 0, failedAttempts % max(masters.addresses.count, 1) == 0, primaryHint == nil {
             master = .waiting
-            let round = min(failedAttempts / max(masters.count, 1), 7)
+            let round = min(failedAttempts / max(masters.addresses.count, 1), 7)
             let limit = min(UInt64(50) << UInt64(round - 1), 2_000)
             context.startTimer(
                 Timer.masterRetry,
@@ -284,19 +284,8 @@ extension ClientCore {
         }
     }
 
-    /// Most masters that are remembered: a cluster has a few.
-    private static var maximumMasters: Int { 100 }
-
-    /// Remembers masters for the search of the next primary one, and for the file that keeps them.
-    private mutating func learn(_ addresses: some Sequence<NodeAddress>) {
-        for address in addresses where address.port != 0 && !masters.contains(address) {
-            guard masters.count < Self.maximumMasters else { return }
-            masters.append(address)
-        }
-    }
-
     private mutating func redirected(_ notification: NotPrimaryMaster) {
-        learn(notification.masters)
+        masters.learn(notification.masters)
         if let index = notification.primaryIndex, notification.masters.indices.contains(index) {
             primaryHint = notification.masters[index]
         }
@@ -314,7 +303,7 @@ extension ClientCore {
             return drop(id, "\(error)", &context)
         }
         for node in update.changed where node.nid == nid && node.type == .client { idTimestamp = node.idTimestamp }
-        learn(update.changed.lazy.filter { $0.type == .master }.compactMap(\.address))
+        masters.update(learning: update.masters, forgetting: update.abandonedAddresses)
         for node in update.forgotten + update.changed.filter({ $0.state != .running }) {
             guard let nid = node.nid, node.type == .storage, let link = links[nid] else { continue }
             if let connection = connections.close(link.connection, &context) {

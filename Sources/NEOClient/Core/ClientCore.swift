@@ -99,7 +99,7 @@ public struct ClientCore: CallableCore {
 
     // The master.
     var master = MasterLink.idle
-    var masters: [NodeAddress]
+    var masters: KnownMasters
     var nextMaster = 0
     var primaryHint: NodeAddress?
     var failedAttempts = 0
@@ -153,7 +153,7 @@ public struct ClientCore: CallableCore {
 
     public init(configuration: ClientConfiguration) {
         self.configuration = configuration
-        self.masters = configuration.masters
+        self.masters = KnownMasters(configuration.masters)
         self.cache = RecordCache(maximumBytes: configuration.cacheBytes)
     }
 
@@ -187,7 +187,7 @@ public struct ClientCore: CallableCore {
     }
 
     /// The masters of the configuration, and those that were learnt of since: it only grows.
-    public var knownMasters: [NodeAddress] { masters }
+    public var knownMasters: [NodeAddress] { masters.addresses }
 
     mutating func deliver(_ delivery: ClientDelivery, then tid: TID) {
         deliveries.append(.delivery(delivery, tid))
