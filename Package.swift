@@ -272,7 +272,7 @@ let package = Package(
         ),
         .testTarget(
             name: "NEOSimulatorTests",
-            dependencies: ["NEOSimulator"],
+            dependencies: ["NEOClient", "NEOProtocol", "NEOSimulator"],
             swiftSettings: settings
         ),
     ]

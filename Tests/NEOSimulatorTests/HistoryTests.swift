@@ -1,6 +1,9 @@
 import Foundation
-import NEOSimulator
+import NEOClient
+import NEOProtocol
 import Testing
+
+@testable import NEOSimulator
 
 /// Complete clusters of real cores, in one thread, under virtual time and faults.
 @Suite struct HistoryTests {
@@ -15,6 +18,63 @@ import Testing
 
     @Test func otherSeedOtherHistory() {
         #expect(SimulatedHistory(.init(seed: 1)).run().hash != SimulatedHistory(.init(seed: 2)).run().hash)
+    }
+
+    /// Campaigns have thousands of histories: nothing is left of one that is over.
+    @Test(arguments: [[], [.partialStart]] as [Set<Trial>])
+    func nothingIsLeft(trials: Set<Trial>) {
+        for seed in 5_000_001...5_000_003 as ClosedRange<UInt64> {
+            var settings = SimulatedHistory.Settings(seed: seed)
+            settings.trials = trials
+            settings.duration = 500_000_000
+            let remains = Remains {
+                let history = SimulatedHistory(settings)
+                _ = history.run()
+                return history.cluster
+            }
+            #expect(remains.names == [], "seed \(seed)")
+        }
+    }
+
+    /// Also if it ends while somebody waits for an answer, or something is planned.
+    @Test func nothingThatWaitsIsLeft() {
+        let remains = Remains {
+            let cluster = SimulatedCluster(ClusterLayout(), hasOperator: true, in: Simulation(seed: 1))
+            cluster.start()
+            cluster.world.run(for: 1_000_000_000)
+            let notCalled = { _ = Issue.record("called after the end: \(cluster.stateDescription)") }
+            cluster.clients[0].call {
+                $0.sync($1, &$2)
+            } then: { _ in
+                notCalled()
+            }
+            cluster.desk?.ask(AskClusterState()) { _ in notCalled() }
+            cluster.world.schedule(after: 1, notCalled)
+            cluster.end()
+            return cluster
+        }
+        #expect(remains.names == [])
+    }
+
+    /// What is left of a simulated cluster.
+    private struct Remains {
+        private struct Remain {
+            let name: String
+            weak var object: AnyObject?
+        }
+
+        private let remains: [Remain]
+
+        var names: [String] { remains.filter { $0.object != nil }.map(\.name) }
+
+        init(of simulate: () -> SimulatedCluster) {
+            let cluster = simulate()
+            remains =
+                [Remain(name: "cluster", object: cluster), Remain(name: "world", object: cluster.world)]
+                + cluster.world.nodes.map { Remain(name: $0.name, object: $0) }
+                + cluster.clients.map { Remain(name: "client \($0.node.name)", object: $0) }
+                + cluster.disks.map { Remain(name: "disk", object: $0) }
+        }
     }
 
     /// Histories that once went wrong, and why; what follows a seed has changed since.

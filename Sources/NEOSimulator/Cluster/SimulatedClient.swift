@@ -39,6 +39,12 @@ public final class SimulatedClient {
         node.crash()
     }
 
+    /// Nothing happens any more: the handlers that wait, and hold the client, are let go.
+    func end() {
+        handlers = [:]
+        ended = []
+    }
+
     /// Calls the core; `handler` gets the result.
     public func call(
         _ body: (inout ClientCore, OperationID, inout CoreContext<Never>) -> Void,

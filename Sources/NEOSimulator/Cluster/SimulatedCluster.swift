@@ -82,7 +82,7 @@ public final class SimulatedCluster {
                 }
             },
             perform: { jobs in try writer?.perform(jobs) ?? [] },
-            interruptDisk: { ofMachine in
+            interruptDisk: { [unowned world] ofMachine in
                 guard ofMachine else { return disk.interrupt(.processKilled) }
                 let surviving = Int(world.draw(0...UInt64(disk.unsyncedBatches)))
                 disk.interrupt(.machineCrashed(surviving: surviving))
@@ -133,6 +133,13 @@ public final class SimulatedCluster {
 
     func startSpares() {
         for storage in storages { storage.start() }
+    }
+
+    /// Nothing happens any more: who waits for something is let go.
+    func end() {
+        for client in clients { client.end() }
+        desk?.end()
+        world.end()
     }
 
     // MARK: State

@@ -202,7 +202,7 @@ public final class SimulatedHistory {
             for nid in cluster.duplicates { report("several databases have the id \(nid)") }
             if !isGivenUp { heal(injector) }
         }
-        world.end()
+        cluster.end()
         return Report(self, injector.counts)
     }
 

@@ -49,6 +49,9 @@ final class SimulatedOperator: SimulatedNode {
         super.die(ofMachine: ofMachine)
     }
 
+    /// Nothing happens any more: the handler that waits, and holds the operator, is let go.
+    func end() { request = nil }
+
     /// Sends a request. Not to be called while another one waits.
     func ask(_ payload: some RequestPayload, then handler: @escaping (Outcome) -> Void) {
         guard isUp else { return }

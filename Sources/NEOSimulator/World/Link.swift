@@ -12,7 +12,8 @@ public final class Link {
 
     /// One end: where what the other one sends arrives, in order.
     final class End {
-        let node: SimulatedNode
+        /// Of the world, and holds the link.
+        unowned let node: SimulatedNode
         let id: ConnectionID
         /// On its way, the first to arrive first.
         var deliveries: Deque<(time: UInt64, delivery: Delivery)> = []
