@@ -142,6 +142,40 @@ import Testing
         #expect(drop < store)
     }
 
+    /// The transaction has its metadata here, or at another storage; here, it only checks an object.
+    @Test(
+        "A commit of checks that was locked when the process died is made at the next start (master.md 19.6.1)",
+        arguments: [true, false]
+    )
+    func lockedChecksAfterADeath(hasMetadata: Bool) throws {
+        let disk = MemoryDisk()
+        let options = OpenOptions(clusterName: "differential")
+        var scenario = try StorageScenario(MemoryDatabase.open(disk, options), .immediate)
+        try scenario.commit(1, 0x800, at: 0x804, by: scenario.a)
+        let check = AskCheckCurrentSerial(ttid: TID(0x1000), oid: OID(1), serial: TID(0x804))
+        try scenario.host.send(check.packet, on: scenario.a)
+        if hasMetadata {
+            try scenario.vote(0x1000, [], by: scenario.a)
+        } else {
+            try scenario.host.send(.askVoteTransaction(AskVoteTransaction(ttid: TID(0x1000))), on: scenario.a)
+        }
+        try scenario.lock(0x1000, at: 0x1004)
+        #expect(brief(scenario.host.packets(scenario.master)) == ["AnswerInformationLocked"])
+        disk.interrupt(.processKilled)
+        // A storage with neither data nor metadata has nothing to tell, and nothing is asked of it.
+        let decided: [TTID: TID] = hasMetadata ? [TID(0x1000): TID(0x1004)] : [:]
+        scenario = try StorageScenario(MemoryDatabase.open(disk, options), .immediate, interrupted: decided)
+        let reader = try scenario.host.database.makeReader()
+        #expect(
+            try reader.tids(in: 0, .zero ... .max, limit: .max)
+                == (hasMetadata ? [TID(0x804), TID(0x1004)] : [TID(0x804)])
+        )
+        #expect(try reader.unfinishedTransactions().isEmpty)
+        #expect(scenario.host.core.transactions.writeLocks.isEmpty)
+        try scenario.store(1, on: 0x804, 0x1008, by: scenario.b)
+        #expect(brief(scenario.host.packets(scenario.b)) == ["stored nil"])
+    }
+
     @Test("Rule 7: a relock gives the lock to the older transaction, not to a third one")
     func relock() throws {
         var scenario = try StorageScenario()

@@ -2,6 +2,7 @@ import NEODatabase
 import NEOEngine
 import NEOProtocol
 import NIOCore
+import OrderedCollections
 import Testing
 
 @testable import NEOStorage
@@ -28,11 +29,13 @@ struct StorageScenario {
         try self.init(database, writer, limits: limits)
     }
 
+    /// - Parameter interrupted: what the storage tells that it locked before, and the verification commits.
     init(
         _ database: any StorageDatabase,
         _ writer: StorageHost.Writer = .manual,
         limits: StorageLimits = StorageLimits(),
         reservedBytes: UInt64 = 0,
+        interrupted: [TTID: TID] = [:],
         configure: (inout StorageConfiguration) -> Void = { _ in }
     ) throws {
         host = try StorageHost(
@@ -46,6 +49,7 @@ struct StorageScenario {
         a = master
         b = master
         try verify()
+        try validate(interrupted)
         try tell(.startOperation(StartOperation(backup: false)))
         try host.completeJobs()
         try announce([(Self.clientA, .running, 1), (Self.clientB, .running, 2)])
@@ -71,6 +75,18 @@ struct StorageScenario {
         let elsewhere = CellRecord(nid: Self.other, state: .upToDate)
         let rows = [[up], [up], [CellRecord(nid: Self.own, state: .outOfDate), elsewhere], [elsewhere]]
         try tell(.sendPartitionTable(SendPartitionTable(ptid: 1, replicas: 0, rows: rows)))
+        try host.completeJobs()
+    }
+
+    private mutating func validate(_ interrupted: [TTID: TID]) throws {
+        _ = host.take(master)
+        try tell(.askLockedTransactions(AskLockedTransactions()))
+        guard case .answerLockedTransactions(let answer)? = host.packets(master).first else { return }
+        #expect(answer.transactions.count == interrupted.count)
+        for (ttid, tid) in interrupted {
+            #expect(answer.transactions[ttid] == tid)
+            try tell(.validateTransaction(ValidateTransaction(ttid: ttid, tid: tid)))
+        }
         try host.completeJobs()
     }
 
