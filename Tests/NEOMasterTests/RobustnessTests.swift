@@ -113,12 +113,7 @@ import Testing
             cluster.storage(number)
             cluster.answer("S\(number)", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
         }
-        for name in ["S1", "S2"] { cluster.answer(name, AnswerLockedTransactions(transactions: [:])) }
-        for name in ["S1", "S2"] {
-            cluster.answer(name, AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max))
-        }
-        for name in ["S1", "S2"] { cluster.answer(name, AnswerPackOrders(orders: [])) }
-        cluster.send("S1", NotifyReady())
+        cluster.verify(storages: 1...2, ready: 1...1)
         cluster.client(1)
         #expect(cluster.send("C1", AskBeginTransaction(tid: nil)) == [])
         let lines = cluster.fire(.readiness(NID(.storage, 2)))
@@ -134,12 +129,7 @@ import Testing
             cluster.storage(number)
             cluster.answer("S\(number)", AnswerRecovery(ptid: nil, backupTID: nil, truncateTID: nil))
         }
-        for name in ["S1", "S2"] { cluster.answer(name, AnswerLockedTransactions(transactions: [:])) }
-        for name in ["S1", "S2"] {
-            cluster.answer(name, AnswerLastIDs(lastTID: nil, lastOID: nil, firstTID: .max))
-        }
-        for name in ["S1", "S2"] { cluster.answer(name, AnswerPackOrders(orders: [])) }
-        cluster.send("S1", NotifyReady())
+        cluster.verify(storages: 1...2, ready: 1...1)
         cluster.client(1)
         #expect(cluster.send("C1", AskBeginTransaction(tid: nil)) == [])
         let timer = TimerID.readiness(NID(.storage, 2))

@@ -220,16 +220,18 @@ struct ScriptedCluster {
         return cluster
     }
 
-    /// Storages say that nothing was interrupted, and become ready.
+    /// Storages say that nothing was interrupted, and those of `ready`, all if nil, become ready.
     @discardableResult
-    mutating func verify(storages: ClosedRange<Int32>, lastTID: TID? = nil) -> [String] {
+    mutating func verify(storages: ClosedRange<Int32>, lastTID: TID? = nil, ready: ClosedRange<Int32>? = nil)
+        -> [String]
+    {
         var lines: [String] = []
         for number in storages { lines += answer("S\(number)", AnswerLockedTransactions(transactions: [:])) }
         for number in storages {
             lines += answer("S\(number)", AnswerLastIDs(lastTID: lastTID, lastOID: nil, firstTID: lastTID ?? .max))
         }
         for number in storages { lines += answer("S\(number)", AnswerPackOrders(orders: [])) }
-        for number in storages { lines += send("S\(number)", NotifyReady()) }
+        for number in ready ?? storages { lines += send("S\(number)", NotifyReady()) }
         return lines
     }
 

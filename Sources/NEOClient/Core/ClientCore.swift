@@ -186,7 +186,7 @@ public struct ClientCore: CallableCore {
         if case .invalidateAll? = nextDelivery { true } else { false }
     }
 
-    /// The masters of the configuration, and those that were learnt of since: it only grows.
+    /// The masters of the configuration, and those that were learnt of since, without those that left.
     public var knownMasters: [NodeAddress] { masters.addresses }
 
     mutating func deliver(_ delivery: ClientDelivery, then tid: TID) {

@@ -174,12 +174,11 @@ extension MasterCore {
     /// storages only would be the newest one, and not have what was committed there (seed 9322 of the simulation). And who has an
     /// older table may have got the id of an owner from a master that did not know of that one (seed 2674).
     private mutating func areConfirmed(_ nids: [NID], _ context: inout Context) -> Bool {
-        let recovery = recovery
         // A storage that was to be filled may not have heard of it: nothing is read there.
-        let doubtful = table.readableNIDs.intersection(nids.filter(recovery.isDoubtful))
+        let doubtful = table.readableNIDs.intersection(nids.filter { recovery.isDoubtful($0) })
         let asked = hasPeers ? nids : nids.filter(doubtful.contains)
-        if self.recovery.confirms(asked) {
-            let round = self.recovery.round
+        if recovery.confirms(asked) {
+            let round = recovery.round
             for nid in asked {
                 guard let connection = registry.connection(of: nid) else { continue }
                 if doubtful.contains(nid) {
@@ -194,7 +193,7 @@ extension MasterCore {
                 }
             }
         }
-        return self.recovery.unconfirmed.isEmpty
+        return recovery.unconfirmed.isEmpty
     }
 
     /// A storage records that it has a cell before it fills it, so that the owner of a readable one knows that it has some.
