@@ -133,8 +133,9 @@ def test_commits_while_it_is_checked(shared_cluster, path):
         while not stop.is_set():
             with opened(shared_cluster, path) as storage:
                 for oid in objects:
-                    storage.sync()
+                    # In this order: what is committed behind `sync` may not be known here yet.
                     before = current[oid]
+                    storage.sync()
                     data, found = storage.load(oid)
                     assert found >= before
                     assert data == (objects[oid] if found == serial else b'new')
